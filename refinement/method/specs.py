@@ -1,0 +1,57 @@
+"""What a run freezes of its teacher, its student and its policy. Plain data, JSON both ways."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Base: to and from a JSON object, ignoring keys that a later version wrote."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        known = {f.name for f in fields(cls)}
+        return cls(**{key: value for key, value in data.items() if key in known})
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSpec(Spec):
+    """An OpenAI-compatible server and how to talk to it. Prices are per million tokens."""
+
+    base_url: str
+    model: str
+    api_key_variable: str = ""
+    protocol: str = "tagged"  # staged, tagged or json_schema
+    max_concurrency: int = 16
+    max_tokens: int = 2048
+    temperature: float = 0.7
+    timeout_seconds: float = 120.0
+    price_prompt: float = 0.0
+    price_completion: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StudentSpec(Spec):
+    """The model whose losses decide, and the template it is scored under."""
+
+    path: str
+    revision: str = ""
+    template: str = "vicuna"
+    dtype: str = "auto"  # auto, float32 or bfloat16
+    max_length: int = 2048  # tokens
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec(Spec):
+    """Who wins and what is exported. The three filters are the paper's, and each is a switch."""
+
+    name: str = "paper"
+    require_response_accepted: bool = True
+    max_ifd: float | None = 1.0  # keep only below; None: no such filter
+    max_r_ifd: float | None = 1.0

@@ -1,0 +1,36 @@
+"""The nouns, one file each."""
+
+from refinement.models.candidate import Candidate
+from refinement.models.comment import Comment
+from refinement.models.dataset import Dataset, RejectedRow
+from refinement.models.decision import Decision
+from refinement.models.endpoint import Endpoint
+from refinement.models.export import Export
+from refinement.models.project import Membership, Project
+from refinement.models.run import Run, RunSample
+from refinement.models.sample import Sample
+from refinement.models.score import Score
+from refinement.models.student import Student
+from refinement.models.teacher_call import TeacherCall
+from refinement.models.user import User
+from refinement.models.verdict import Verdict
+
+__all__ = [
+    "Candidate",
+    "Comment",
+    "Dataset",
+    "Decision",
+    "Endpoint",
+    "Export",
+    "Membership",
+    "Project",
+    "RejectedRow",
+    "Run",
+    "RunSample",
+    "Sample",
+    "Score",
+    "Student",
+    "TeacherCall",
+    "User",
+    "Verdict",
+]

@@ -1,0 +1,45 @@
+from django.conf import settings
+from django.db import models
+
+from refinement.models.candidate import Candidate
+from refinement.models.run import RunSample
+
+
+class Decision(models.Model):
+    """What a person said of a sample. Append-only: an undo is a new row.
+
+    ``RunSample.decision`` points at the one that counts now; without one the verdict counts.
+    ``candidate`` is set for ``candidate`` and ``edit``. ``undoes`` is set for ``undo`` alone.
+    """
+
+    class Action(models.TextChoices):
+        ACCEPT = "accept", "Accepted the verdict"
+        ORIGINAL = "original", "Kept the original"
+        CANDIDATE = "candidate", "Took the candidate"
+        EDIT = "edit", "Edited"
+        DROP = "drop", "Dropped"
+        UNDO = "undo", "Undid"
+
+    run_sample = models.ForeignKey(RunSample, on_delete=models.CASCADE, related_name="decisions")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions"
+    )
+    action = models.CharField(max_length=10, choices=Action)
+    candidate = models.ForeignKey(
+        Candidate, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    previous = (
+        models.ForeignKey(  # the decision that counted before this one: where an undo returns
+            "self", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        )
+    )
+    undoes = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.get_action_display()}"

@@ -1,0 +1,102 @@
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from refinement.models.dataset import Dataset
+from refinement.models.endpoint import Endpoint
+from refinement.models.project import Project
+from refinement.models.sample import Sample
+from refinement.models.student import Student
+
+
+class Run(models.Model):
+    """One refinement of one dataset. ``config`` is the frozen copy of all that shaped it."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", "Running"
+        PAUSED = "paused", "Paused"
+        CANCELLED = "cancelled", "Cancelled"
+        COMPLETE = "complete", "Complete"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="runs")
+    teacher = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="runs")
+    student = models.ForeignKey(Student, on_delete=models.PROTECT, related_name="runs")
+    name = models.CharField(max_length=200)
+    config = models.JSONField(default=dict)  # {"teacher": …, "student": …, "policy": …}
+    status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)
+    student_fingerprint = models.CharField(max_length=64, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RunSample(models.Model):
+    """Where one sample stands in one run.
+
+    A row may be claimed when its state is ``ready``, or ``leased`` with a lease that ran out. A
+    ``failed`` row keeps the stage it failed in, so that a retry goes on from there.
+    """
+
+    class Stage(models.TextChoices):
+        REFLECT_INSTRUCTION = "reflect_instruction", "Reflect on the instruction"
+        SELECT_INSTRUCTION = "select_instruction", "Select on the instruction"
+        REFLECT_RESPONSE = "reflect_response", "Reflect on the response"
+        SELECT_RESPONSE = "select_response", "Select on the response"
+        DONE = "done", "Done"
+
+    class State(models.TextChoices):
+        READY = "ready", "Ready"
+        LEASED = "leased", "In work"
+        FAILED = "failed", "Failed"
+        DONE = "done", "Done"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="run_samples")
+    sample = models.ForeignKey(Sample, on_delete=models.PROTECT, related_name="run_samples")
+    position = models.PositiveIntegerField()  # the sample's, copied: the queue's order
+    stage = models.CharField(max_length=20, choices=Stage, default=Stage.REFLECT_INSTRUCTION)
+    state = models.CharField(max_length=6, choices=State, default=State.READY)
+    attempts = models.PositiveIntegerField(default=0)  # of the present stage
+    not_before = models.DateTimeField(null=True, blank=True)  # back-off after a transient error
+    lease_token = models.CharField(max_length=36, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    error_reason = models.CharField(max_length=40, blank=True)
+    error = models.TextField(blank=True)
+    decision = models.ForeignKey(  # the one that counts now; null: the verdict counts
+        "Decision", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("position",)
+        constraints = [
+            models.UniqueConstraint(fields=["run", "sample"], name="one_sample_a_run"),
+            models.CheckConstraint(
+                condition=~Q(state="leased")
+                | (~Q(lease_token="") & Q(lease_expires_at__isnull=False)),
+                name="a_lease_has_token_and_end",
+            ),
+            models.CheckConstraint(
+                condition=(Q(stage="done") & Q(state="done"))
+                | (~Q(stage="done") & ~Q(state="done")),
+                name="done_in_stage_and_state",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["run", "state", "stage", "position"], name="claim_order"),
+            models.Index(fields=["run", "position"], name="queue_order"),
+            models.Index(
+                fields=["lease_expires_at"], condition=Q(state="leased"), name="leases_running_out"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} #{self.position + 1} {self.stage}/{self.state}"

@@ -1,0 +1,31 @@
+from django.db import models
+
+
+class Student(models.Model):
+    """The model that will be trained, and so the one whose losses decide."""
+
+    class Template(models.TextChoices):
+        VICUNA = "vicuna", "Vicuna"
+        ALPACA = "alpaca", "Alpaca"
+        WIZARDLM = "wizardlm", "WizardLM"
+        NONE = "none", "None"
+
+    class Dtype(models.TextChoices):
+        AUTO = "auto", "auto"
+        FLOAT32 = "float32", "float32"
+        BFLOAT16 = "bfloat16", "bfloat16"
+
+    name = models.CharField(max_length=120, unique=True)
+    path = models.CharField(max_length=500)
+    revision = models.CharField(max_length=120, blank=True)
+    template = models.CharField(max_length=20, choices=Template, default=Template.VICUNA)
+    dtype = models.CharField(max_length=20, choices=Dtype, default=Dtype.AUTO)
+    max_length = models.PositiveIntegerField(default=2048)  # tokens
+    embedded = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-embedded", "name")
+
+    def __str__(self) -> str:
+        return self.name
