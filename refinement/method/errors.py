@@ -6,11 +6,22 @@ class MethodError(Exception):
 
 
 class TransientTeacherError(MethodError):
-    """The teacher may answer later: unreachable, overloaded, timed out, rate limited."""
+    """The teacher may answer later: unreachable, overloaded, timed out, rate limited.
+
+    ``retry_after`` is how many seconds the server asked for, where it said so.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class PermanentTeacherError(MethodError):
     """Asking again cannot help: wrong key, unknown model, refused request."""
+
+
+class SchemaRefusedError(PermanentTeacherError):
+    """The server knows no ``response_format``; the same question without one may be answered."""
 
 
 class ReplyError(MethodError):

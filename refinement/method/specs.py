@@ -31,6 +31,7 @@ class TeacherSpec(Spec):
     max_tokens: int = 2048
     temperature: float = 0.7
     timeout_seconds: float = 120.0
+    tries: int = 4  # of one request, before a transient error is given up
     price_prompt: float = 0.0
     price_completion: float = 0.0
 
