@@ -14,6 +14,7 @@ from refinement.models.student import Student
 from refinement.models.teacher_call import TeacherCall
 from refinement.models.user import User
 from refinement.models.verdict import Verdict
+from refinement.models.worker import Worker
 
 __all__ = [
     "Candidate",
@@ -33,4 +34,5 @@ __all__ = [
     "TeacherCall",
     "User",
     "Verdict",
+    "Worker",
 ]

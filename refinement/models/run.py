@@ -24,8 +24,15 @@ class Run(models.Model):
     student = models.ForeignKey(Student, on_delete=models.PROTECT, related_name="runs")
     name = models.CharField(max_length=200)
     config = models.JSONField(default=dict)  # {"teacher": …, "student": …, "policy": …}
+    notice = models.TextField(blank=True)  # what the user should know now, e.g. why it paused
     status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)
     student_fingerprint = models.CharField(max_length=64, blank=True)
+    # Totals kept while it runs: counting half a million replies for each look would be slow.
+    teacher_calls = models.PositiveIntegerField(default=0)
+    prompt_tokens = models.PositiveBigIntegerField(default=0)
+    completion_tokens = models.PositiveBigIntegerField(default=0)
+    cost = models.DecimalField(max_digits=16, decimal_places=8, default=0)
+    scored_pairs = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -28,7 +28,7 @@ class Score(models.Model):
     truncated = models.BooleanField(default=False)
     template = models.CharField(max_length=40)
     student_fingerprint = models.CharField(max_length=64)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)  # for pairs a second
 
     class Meta:
         constraints = [

@@ -7,7 +7,8 @@ class TeacherCall(models.Model):
     """One reply of a teacher, stored the moment it arrives: what was paid for is never lost.
 
     ``request_hash`` covers model, messages and sampling settings. A step that is run again finds
-    its stored reply by it and pays nothing.
+    its stored reply by it and pays nothing. A ``discarded`` reply made its sample fail: it stays as
+    a record, and a retry of the sample asks anew.
     """
 
     run_sample = models.ForeignKey(
@@ -23,7 +24,8 @@ class TeacherCall(models.Model):
     completion_tokens = models.PositiveIntegerField(default=0)
     cost = models.DecimalField(max_digits=14, decimal_places=8, default=0)
     latency_seconds = models.FloatField(default=0.0)
-    created_at = models.DateTimeField(auto_now_add=True)
+    discarded = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)  # for tokens a second
 
     class Meta:
         ordering = ("id",)
