@@ -5,6 +5,8 @@ lost. So a broker that is down never breaks the request that wanted to send one.
 """
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from celery import current_app
 from django.db import transaction
@@ -19,10 +21,31 @@ QUEUES = {
     "refinement.score": "student",
 }
 
+Receiver = Callable[[str, int], None]
+
 
 def wake(task: str, object_id: int) -> None:
     """Send ``task(object_id)`` to its queue once the present transaction is committed."""
-    transaction.on_commit(lambda: _send(task, object_id))
+    transaction.on_commit(lambda: wake_now(task, object_id))
+
+
+def wake_now(task: str, object_id: int) -> None:
+    """Send at once, without a look at the database: for callers outside of any transaction."""
+    _receiver(task, object_id)
+
+
+@contextmanager
+def delivered_to(receiver: Receiver) -> Iterator[None]:
+    """While open, this process hands its wakes to ``receiver``, not to the broker.
+
+    For a process that is its own worker, such as ``manage.py refine``.
+    """
+    global _receiver  # noqa: PLW0603 - one switch a process
+    before, _receiver = _receiver, receiver
+    try:
+        yield
+    finally:
+        _receiver = before
 
 
 def _send(task: str, object_id: int) -> None:
@@ -30,3 +53,6 @@ def _send(task: str, object_id: int) -> None:
         current_app.send_task(task, args=[object_id], queue=QUEUES[task], retry=False)
     except OperationalError as error:
         logger.warning("broker unreachable, the sweeper repeats %s: %s", task, error)
+
+
+_receiver: Receiver = _send
