@@ -16,6 +16,10 @@ class TransientTeacherError(MethodError):
         self.retry_after = retry_after
 
 
+class TeacherTimeoutError(TransientTeacherError):
+    """No answer in time. The server may still be working on it, and may charge for it."""
+
+
 class PermanentTeacherError(MethodError):
     """Asking again cannot help: wrong key, unknown model, refused request."""
 
