@@ -1,5 +1,19 @@
 """All screens. One views file a screen; names are what templates and tests use."""
 
-from django.urls import URLPattern, URLResolver
+from importlib.util import find_spec
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.urls import URLPattern, URLResolver, include, path
+
+from refinement.web import accounts, models_pages, projects
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *accounts.urlpatterns,
+    *projects.urlpatterns,
+    *models_pages.urlpatterns,
+]
+
+urlpatterns += [
+    path("", include(module))
+    for module in ("refinement.web.review", "refinement.web.health")
+    if find_spec(module)
+]

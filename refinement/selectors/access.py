@@ -1,0 +1,110 @@
+"""Who may see and do what. Every screen and the API go through one of these doors.
+
+A stranger gets ``NoAccess`` (a 404: not even the existence of a project leaks), a member whose role
+is too small gets ``PermissionDenied`` (a 403 that says which role is needed). Being staff opens no
+project: staff may register models, and see the projects of which they are members.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+
+from refinement.models import Dataset, Export, Membership, Project, Run, RunSample
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from refinement.models import User
+
+Role = Literal["viewer", "reviewer", "owner"]
+ROLE_ORDER: tuple[Role, ...] = ("viewer", "reviewer", "owner")
+
+
+class NoAccess(Http404):
+    """It does not exist, or not for this person."""
+
+
+def role_of(user: "User | AnonymousUser", project: Project) -> Role | None:
+    """The role of a person in a project; ``None`` for a stranger."""
+    if not user.is_authenticated:
+        return None
+    role = (
+        Membership.objects.filter(project=project, user=user).values_list("role", flat=True).first()
+    )
+    return next((known for known in ROLE_ORDER if known == role), None)
+
+
+def has_role(user: "User | AnonymousUser", project: Project, *, at_least: Role) -> bool:
+    role = role_of(user, project)
+    return role is not None and ROLE_ORDER.index(role) >= ROLE_ORDER.index(at_least)
+
+
+def project_for(
+    user: "User | AnonymousUser", project_id: int, *, at_least: Role = "viewer"
+) -> Project:
+    """Raises NoAccess for a stranger, PermissionDenied for a member with too small a role."""
+    project = Project.objects.filter(pk=project_id).first()
+    if project is None:
+        raise NoAccess("No such project.")
+    _require(user, project, at_least)
+    return project
+
+
+def dataset_for(
+    user: "User | AnonymousUser", dataset_id: int, *, at_least: Role = "viewer"
+) -> Dataset:
+    """A dataset with its project. Raises like ``project_for``."""
+    dataset = Dataset.objects.select_related("project").filter(pk=dataset_id).first()
+    if dataset is None:
+        raise NoAccess("No such dataset.")
+    _require(user, dataset.project, at_least)
+    return dataset
+
+
+def run_for(user: "User | AnonymousUser", run_id: int, *, at_least: Role = "viewer") -> Run:
+    """A run with its project, dataset, teacher and student. Raises like ``project_for``."""
+    run = (
+        Run.objects.select_related("project", "dataset", "teacher", "student")
+        .filter(pk=run_id)
+        .first()
+    )
+    if run is None:
+        raise NoAccess("No such run.")
+    _require(user, run.project, at_least)
+    return run
+
+
+def run_sample_for(
+    user: "User | AnonymousUser", run_sample_id: int, *, at_least: Role = "viewer"
+) -> RunSample:
+    """One sample of a run, with its run, project and text. Raises like ``project_for``."""
+    run_sample = (
+        RunSample.objects.select_related("run__project", "sample").filter(pk=run_sample_id).first()
+    )
+    if run_sample is None:
+        raise NoAccess("No such sample.")
+    _require(user, run_sample.run.project, at_least)
+    return run_sample
+
+
+def export_for(
+    user: "User | AnonymousUser", export_id: int, *, at_least: Role = "viewer"
+) -> Export:
+    """An export with its run and project. Raises like ``project_for``."""
+    export = Export.objects.select_related("run__project").filter(pk=export_id).first()
+    if export is None:
+        raise NoAccess("No such export.")
+    _require(user, export.run.project, at_least)
+    return export
+
+
+def _require(user: "User | AnonymousUser", project: Project, at_least: Role) -> None:
+    role = role_of(user, project)
+    if role is None:
+        raise NoAccess("Not a member of this project.")
+    if ROLE_ORDER.index(role) < ROLE_ORDER.index(at_least):
+        raise PermissionDenied(
+            f"This needs the role of {at_least} in “{project.name}”; yours is {role}. "
+            "Ask an owner of the project to change it."
+        )

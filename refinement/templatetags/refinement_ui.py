@@ -1,0 +1,76 @@
+"""Small pieces that templates of all screens share: the theme, icons, bars, durations, figures."""
+
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+THEMES = ("light", "dark")
+THEME_COOKIE = "srt_theme"
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: dict[str, Any]) -> str:
+    """The chosen theme: ``light``, ``dark``, or empty for the system's."""
+    request = context.get("request")
+    chosen = request.COOKIES.get(THEME_COOKIE, "") if isinstance(request, HttpRequest) else ""
+    return chosen if chosen in THEMES else ""
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon of static/img/icons.svg. It is decoration: the words beside it say the same."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>',
+        static("img/icons.svg"),
+        name,
+    )
+
+
+@register.filter
+def percent(part: float | None, whole: float | None) -> int:
+    """``part`` of ``whole`` in whole percent; 100 only when all of it is there."""
+    if not part or not whole:
+        return 0
+    return min(int(100 * part / whole), 100)
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Seconds as words that fit in a table: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    if seconds is None:
+        return "–"
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 10 and rest:
+        return f"{minutes} min {rest} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    """A rate with as many digits as can be read at a glance: ``240``, ``3.4``, ``0.25``."""
+    if value is None:
+        return "–"
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+@register.filter
+def short_hash(value: str) -> str:
+    """The first twelve digits of a hash: enough to compare by eye."""
+    return value[:12]
