@@ -1,0 +1,186 @@
+"""Everything one page of the review room shows of one pair, in a constant number of queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import F
+
+from refinement.models import Candidate, Decision, Run, RunSample, Score, TeacherCall, Verdict
+from refinement.selectors.queue import Mark, mark_of
+
+if TYPE_CHECKING:
+    from refinement.method.pairs import Pair
+    from refinement.models import Comment, User
+
+ORIGINAL = "original"
+_KEYS: dict[str, str] = {Candidate.Kind.INSTRUCTION: "1", Candidate.Kind.RESPONSE: "2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One text of a pair: the original, a rewrite of either phase, or a person's edit.
+
+    ``key`` names it in addresses: ``original``, ``1``, ``2``, or ``e`` and the edit's id.
+    ``counts``: it is what would be exported now. ``chosen``: the student's verdict led to it.
+    """
+
+    key: str
+    name: str
+    pair: Pair
+    candidate: Candidate | None = None
+    score: Score | None = None
+    parent_key: str = ORIGINAL
+    chosen: bool = False
+    counts: bool = False
+
+    @property
+    def is_original(self) -> bool:
+        return self.candidate is None
+
+    @property
+    def is_edit(self) -> bool:
+        return self.candidate is not None and self.candidate.kind == Candidate.Kind.EDIT
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """One pair with all that is known of it."""
+
+    run_sample: RunSample
+    versions: list[Version]
+    verdict: Verdict | None
+    decision: Decision | None
+    history: list[Decision]
+    comments: list[Comment]
+    calls: list[TeacherCall]
+    mark: Mark
+    by_key: dict[str, Version] = field(default_factory=dict)
+
+    @property
+    def original(self) -> Version:
+        return self.versions[0]
+
+    @property
+    def primary(self) -> Version:
+        """What to look at first: a person's text, else the student's choice, else its rival."""
+        if self.decision and self.decision.candidate_id:
+            return next(v for v in self.versions if v.candidate == self.decision.candidate)
+        rewrites = [version for version in self.versions if not version.is_edit]
+        chosen = next((version for version in rewrites if version.chosen), self.original)
+        return rewrites[-1] if chosen.is_original else chosen
+
+    @property
+    def tokens(self) -> int:
+        return sum(call.prompt_tokens + call.completion_tokens for call in self.calls)
+
+    @property
+    def cost(self) -> Decimal:
+        return sum((call.cost for call in self.calls), Decimal(0))
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a whole verdict that can be accepted."""
+        return self.verdict is not None and self.verdict.kept is not None
+
+    def version(self, key: str) -> Version | None:
+        return self.by_key.get(key)
+
+
+def pair_view(run_sample: RunSample) -> PairView:
+    """Read a pair: six queries, whatever its history."""
+    found = RunSample.objects.select_related(
+        "sample", "run", "verdict", "decision__user", "decision__candidate"
+    ).get(pk=run_sample.pk)
+    verdict = _verdict(found)
+    versions = _versions(found, verdict)
+    return PairView(
+        run_sample=found,
+        versions=versions,
+        verdict=verdict,
+        decision=found.decision,
+        history=list(
+            found.decisions.select_related("user", "candidate", "undoes__user", "undone_by__user")
+        ),
+        comments=list(found.comments.select_related("user")),
+        calls=list(found.teacher_calls.defer("text")),
+        mark=mark_of(
+            state=found.state,
+            verdict_kept=verdict.kept if verdict else None,
+            action=found.decision.action if found.decision else None,
+        ),
+        by_key={version.key: version for version in versions},
+    )
+
+
+def last_own_decision(run: Run, user: User) -> Decision | None:
+    """What "undo" takes back: the person's latest decision in the run that still counts."""
+    return (
+        Decision.objects.filter(user=user, run_sample__run=run, run_sample__decision=F("id"))
+        .select_related("run_sample")
+        .order_by("-id")
+        .first()
+    )
+
+
+def _verdict(run_sample: RunSample) -> Verdict | None:
+    try:
+        return run_sample.verdict
+    except ObjectDoesNotExist:
+        return None
+
+
+def _versions(run_sample: RunSample, verdict: Verdict | None) -> list[Version]:
+    candidates = list(run_sample.candidates.select_related("created_by", "teacher_call"))
+    scores = {score.candidate_id: score for score in run_sample.scores.all()}
+    keys: dict[int | None, str] = {None: ORIGINAL}
+    keys |= {c.pk: _KEYS.get(c.kind, f"e{c.pk}") for c in candidates}
+    chosen = keys.get(verdict.chosen_id) if verdict else None
+    counting = keys.get(_counting(run_sample, verdict, nothing=-1))
+    versions = [
+        Version(
+            key=ORIGINAL,
+            name="Original",
+            pair=run_sample.sample.as_pair(),
+            score=scores.get(None),
+            chosen=chosen == ORIGINAL,
+            counts=counting == ORIGINAL,
+        )
+    ]
+    for candidate in candidates:
+        candidate.run_sample = run_sample  # as_pair() reads the sample through it
+        versions.append(
+            Version(
+                key=keys[candidate.pk],
+                name=_name(candidate),
+                pair=candidate.as_pair(),
+                candidate=candidate,
+                score=scores.get(candidate.pk),
+                parent_key=keys.get(candidate.parent_id, ORIGINAL),
+                chosen=chosen == keys[candidate.pk],
+                counts=counting == keys[candidate.pk],
+            )
+        )
+    return versions
+
+
+def _counting(run_sample: RunSample, verdict: Verdict | None, *, nothing: int) -> int | None:
+    """The id of the candidate that would be exported now (``None``: the original)."""
+    decision = run_sample.decision
+    if decision is None or decision.action == Decision.Action.ACCEPT:
+        return verdict.chosen_id if verdict and verdict.kept else nothing
+    if decision.action == Decision.Action.DROP:
+        return nothing
+    return decision.candidate_id
+
+
+def _name(candidate: Candidate) -> str:
+    match candidate.kind:
+        case Candidate.Kind.INSTRUCTION:
+            return "Instruction rewrite"
+        case Candidate.Kind.RESPONSE:
+            return "Response rewrite"
+    return f"Edit by {candidate.created_by.get_username() if candidate.created_by else 'nobody'}"
