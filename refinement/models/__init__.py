@@ -11,6 +11,7 @@ from refinement.models.run import Run, RunSample
 from refinement.models.sample import Sample
 from refinement.models.score import Score
 from refinement.models.student import Student
+from refinement.models.submission import Submission
 from refinement.models.teacher_call import TeacherCall
 from refinement.models.user import User
 from refinement.models.verdict import Verdict
@@ -31,6 +32,7 @@ __all__ = [
     "Sample",
     "Score",
     "Student",
+    "Submission",
     "TeacherCall",
     "User",
     "Verdict",
