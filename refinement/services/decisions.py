@@ -124,12 +124,12 @@ def add_comment(*, run_sample: RunSample, user: User, text: str) -> Comment:
 
 
 def _lock(run_sample: RunSample) -> RunSample:
-    """The row, fresh and locked (SQLite needs no row lock: its write transactions queue)."""
-    return (
-        RunSample.objects.select_for_update(of=("self",))
-        .select_related("decision__user", "decision__previous", "sample")
-        .get(pk=run_sample.pk)
-    )
+    """The row, fresh and locked (SQLite needs no row lock: its write transactions queue).
+
+    Without joins: after waiting for a lock PostgreSQL reads the row anew, but what was joined to
+    it as of before the wait. The decision is read by a later statement.
+    """
+    return RunSample.objects.select_for_update().get(pk=run_sample.pk)
 
 
 def _point(run_sample: RunSample, decision: Decision | None) -> None:
