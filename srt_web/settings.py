@@ -122,7 +122,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True
 UPLOAD_LIMIT_BYTES = env.int("SRT_UPLOAD_LIMIT_BYTES", default=5 * 1024**3)
 RECORD_LIMIT_BYTES = env.int("SRT_RECORD_LIMIT_BYTES", default=16 * 1024**2)
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["refinement.web.uploads.LimitedUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = env.str("SRT_UPLOAD_TEMP_DIR", default=None)
 
 # -- Workers --------------------------------------------------------------------------------------
@@ -144,7 +144,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 LEASE_SECONDS = env.float("SRT_LEASE_SECONDS", default=60.0)
 
 # -- Models ---------------------------------------------------------------------------------------
-EMBEDDED_MODEL_DIR = DATA_DIR / "models" / "smollm2-135m-instruct"
+EMBEDDED_MODEL_DIR = Path(
+    env.str("SRT_EMBEDDED_MODEL_DIR", default=str(DATA_DIR / "models" / "smollm2-135m-instruct"))
+)
 EMBEDDED_TEACHER_URL = env.str("SRT_EMBEDDED_TEACHER_URL", default="http://127.0.0.1:8791/v1")
 STUDENT_DEVICE = env.str("SRT_STUDENT_DEVICE", default="auto")
 

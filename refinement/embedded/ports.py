@@ -1,0 +1,46 @@
+"""TCP ports on this machine: is one free, does something answer."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from refinement.embedded.errors import EmbeddedError
+
+if TYPE_CHECKING:
+    import subprocess
+
+
+def port_answers(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def wait_for_port(port: int, *, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """Return once ``process`` accepts connections. Raises EmbeddedError if it dies or dawdles."""
+    deadline = time.monotonic() + seconds
+    while not port_answers(port):
+        if process.poll() is not None:
+            raise EmbeddedError(f"{process.args!r} ended with status {process.returncode}.")
+        if time.monotonic() > deadline:
+            raise EmbeddedError(f"{process.args!r} did not listen within {seconds:g} s.")
+        time.sleep(0.05)
+
+
+def check_port_is_free(port: int, *, host: str, what: str, remedy: str) -> None:
+    """Raise EmbeddedError when ``what`` could not listen on ``host:port``."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EmbeddedError(
+                f"Port {port} is in use or not allowed, so {what} cannot start there "
+                f"({error.strerror}): {remedy}"
+            ) from error

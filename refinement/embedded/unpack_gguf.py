@@ -1,0 +1,37 @@
+"""Save a GGUF model as a plain float32 folder: python -m refinement.embedded.unpack_gguf IN OUT.
+
+A program of its own, so that the one that needs the model does not have to load torch for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def unpack(source: Path, target: Path) -> None:
+    """Write weights, configuration and tokenizer of ``source`` to the folder ``target``."""
+    import torch  # after the arguments are known to be right
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        GgufConfig,
+    )
+
+    place = {"gguf_file": source.name, "local_files_only": True}
+    model = AutoModelForCausalLM.from_pretrained(
+        str(source.parent),
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),  # else it stays quantised, unsaveable
+        **place,
+    )
+    model.save_pretrained(target)
+    AutoTokenizer.from_pretrained(str(source.parent), **place).save_pretrained(target)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    options = parser.parse_args()
+    unpack(options.source, options.target)
