@@ -2,10 +2,15 @@ from django.db import models
 
 from refinement.method.pairs import Pair, Turn
 from refinement.models.dataset import Dataset
+from refinement.models.fields import ExactJSONField
 
 
 class Sample(models.Model):
-    """One original pair. ``extra`` keeps every other field of its record, for the export."""
+    """One original pair.
+
+    ``extra`` keeps every other field of its record and ``layout`` the order of all of them, so that
+    an export can put each back in its place. An empty layout is the plain order of Alpaca.
+    """
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="samples")
     position = models.PositiveIntegerField()  # 0-based, among the accepted records
@@ -14,7 +19,8 @@ class Sample(models.Model):
     input = models.TextField(blank=True)
     response = models.TextField(blank=True)
     context = models.JSONField(default=list, blank=True)  # [{"role", "content"}, …]
-    extra = models.JSONField(default=dict, blank=True)
+    extra = ExactJSONField(default=dict, blank=True)
+    layout = models.JSONField(default=list, blank=True)  # ["instruction", "id", "output", …]
     content_hash = models.CharField(max_length=64, db_index=True)
 
     class Meta:
