@@ -20,6 +20,11 @@ class ExactJSONField(Text):
     in would not come out the same. What is kept here is never searched by the database.
     """
 
+    if TYPE_CHECKING:  # where django-stubs looks for what may be set and what is got
+        _pyi_private_set_type: Any
+        _pyi_private_get_type: Any
+        _pyi_lookup_exact_type: Any
+
     def get_prep_value(self, value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 

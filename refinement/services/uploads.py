@@ -1,0 +1,87 @@
+"""Taking a file in: hashed and counted while it is written, removed again if that fails."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.files import File
+from django.template.defaultfilters import filesizeformat
+
+from refinement.services.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.core.files.storage import Storage
+
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUpload:
+    """``place`` is the name within the storage."""
+
+    place: str
+    sha256: str
+    size_bytes: int
+
+
+class _Measured(File[bytes]):
+    """Passes an upload's chunks on to the storage, counting and hashing them."""
+
+    def __init__(self, upload: File[bytes]) -> None:
+        super().__init__(upload.file, name=upload.name)
+        self._upload = upload
+        self._hash = hashlib.sha256()
+        self.size_bytes = 0
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        for chunk in self._upload.chunks(chunk_size or CHUNK_BYTES):
+            self.size_bytes += len(chunk)
+            _refuse_too_large(self.size_bytes)
+            self._hash.update(chunk)
+            yield chunk
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+def store_upload(upload: File[bytes], *, storage: Storage, place: str) -> StoredUpload:
+    """Write ``upload`` to ``place``, a name not yet taken, without holding it in memory.
+
+    Raises ServiceError for an empty file, one above ``settings.UPLOAD_LIMIT_BYTES``, or a disk that
+    does not take it; then nothing is left behind.
+    """
+    if not upload.size:
+        raise ServiceError("The file is empty. Choose another one.")
+    _refuse_too_large(upload.size)
+    measured = _Measured(upload)
+    try:
+        stored = storage.save(place, measured)
+    except OSError as error:
+        storage.delete(place)
+        raise ServiceError(_disk_sentence(error)) from error
+    except ServiceError:
+        storage.delete(place)
+        raise
+    return StoredUpload(place=stored, sha256=measured.sha256, size_bytes=measured.size_bytes)
+
+
+def _refuse_too_large(size: int) -> None:
+    limit = settings.UPLOAD_LIMIT_BYTES
+    if size > limit:
+        raise ServiceError(
+            f"The file is larger than the {filesizeformat(limit)} that this server takes. "
+            "Split it, or ask the admin to raise SRT_UPLOAD_LIMIT_BYTES."
+        )
+
+
+def _disk_sentence(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "The server's disk is full, so the file was not stored. Tell the admin."
+    return f"The server could not store the file ({error.strerror}). Tell the admin."
