@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from django.core.files.storage import Storage
 
+    BytesFile = File[bytes]
+else:
+    BytesFile = File
+
 CHUNK_BYTES = 1024 * 1024
 
 
@@ -30,7 +34,7 @@ class StoredUpload:
     size_bytes: int
 
 
-class _Measured(File[bytes]):
+class _Measured(BytesFile):
     """Passes an upload's chunks on to the storage, counting and hashing them."""
 
     def __init__(self, upload: File[bytes]) -> None:
