@@ -1,0 +1,142 @@
+"""Is there a student at this path, and which? Told by its files alone, without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from refinement.method.errors import StudentError
+
+WANTED = "a folder with config.json, a tokenizer and *.safetensors files, or one .gguf file"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+DESCRIBING = (  # whole files that change what the student says
+    "config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "chat_template*",
+)
+SAMPLE_BYTES = 64 * 1024
+SAMPLES = 16  # places of a weight file that are read
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def locate(path: str, revision: str = "") -> Path:
+    """The local file or folder meant by ``path``: itself, or a hub id that was downloaded before.
+
+    Nothing is fetched. Raises StudentError where there is nothing.
+    """
+    place = Path(path).expanduser()
+    try:
+        if place.exists():
+            return place.resolve()
+    except OSError as error:
+        raise StudentError(f"The student path {path!r} cannot be read: {error.strerror}.") from None
+    cached = _downloaded(path, revision) if HUB_ID.fullmatch(path) else None
+    if cached is None:
+        raise StudentError(f"There is no student at '{path}': give {WANTED}.")
+    return cached
+
+
+def check_student_path(path: str, revision: str = "") -> None:
+    """Raise StudentError, with a sentence for the user, unless a student can be loaded from here.
+
+    Weights that are pickles are refused: loading one runs whatever code it holds.
+    """
+    place = locate(path, revision)
+    try:
+        if place.is_dir():
+            _check_folder(place)
+        else:
+            _check_gguf(place)
+    except PermissionError as error:
+        raise StudentError(f"The student file {error.filename} may not be read.") from None
+
+
+def fingerprint(path: str, revision: str = "") -> str:
+    """64 hex digits that name the student, wherever its files lie.
+
+    SHA-256 over each file's name and size, with the whole content of configuration and tokenizer
+    and, of each weight file, sixteen evenly spaced blocks of 64 KiB (the first holds the names and
+    shapes, the last the end of the file): quick for any size, and training changes every block.
+    """
+    place = locate(path, revision)
+    digest = hashlib.sha256()
+    if place.is_file():
+        _add(digest, "model.gguf", place, whole=False)
+        return digest.hexdigest()
+    describing = {file for pattern in DESCRIBING for file in place.glob(pattern) if file.is_file()}
+    weights = set(place.glob("*.safetensors"))
+    for file in sorted(describing | weights, key=lambda f: f.name):
+        _add(digest, file.name, file, whole=file not in weights)
+    return digest.hexdigest()
+
+
+def _downloaded(repo_id: str, revision: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repo_id, revision=revision or None, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError):
+        return None
+
+
+def _check_folder(folder: Path) -> None:
+    config = folder / "config.json"
+    if not config.is_file():
+        if next(folder.glob("*.gguf"), None):
+            raise StudentError(f"{folder} holds a .gguf file: give the path of that file itself.")
+        raise StudentError(f"{folder} has no config.json: give {WANTED}.")
+    try:
+        described = json.loads(config.read_text(encoding="utf-8"))
+    except ValueError:
+        raise StudentError(f"{config} is not JSON: download or save the model again.") from None
+    if not isinstance(described, dict):
+        raise StudentError(f"{config} does not describe a model: download or save it again.")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise StudentError(f"{folder} has no tokenizer: save the model's tokenizer into it.")
+    _check_weights(folder)
+
+
+def _check_weights(folder: Path) -> None:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        missing = sorted(name for name in shards if not (folder / name).is_file())
+        if missing:
+            raise StudentError(f"{folder} lacks the weight file {missing[0]}: download it again.")
+        return
+    if next(folder.glob("*.safetensors"), None):
+        return
+    if any(next(folder.glob(pattern), None) for pattern in PICKLES):
+        raise StudentError(
+            f"{folder} holds its weights as pickle files, which can run code when loaded: "
+            "save the model as safetensors first."
+        )
+    raise StudentError(f"{folder} has no weights: give {WANTED}.")
+
+
+def _check_gguf(file: Path) -> None:
+    with file.open("rb") as stream:
+        magic = stream.read(4)
+    if magic != b"GGUF":
+        raise StudentError(f"{file} is not a GGUF file: give {WANTED}.")
+
+
+def _add(digest: hashlib._Hash, name: str, file: Path, *, whole: bool) -> None:
+    size = file.stat().st_size
+    digest.update(f"{name}\0{size}\0".encode())
+    with file.open("rb") as stream:
+        if whole:
+            digest.update(stream.read())
+            return
+        last = max(0, size - SAMPLE_BYTES)
+        for place in sorted({last * step // (SAMPLES - 1) for step in range(SAMPLES)}):
+            stream.seek(place)
+            digest.update(stream.read(SAMPLE_BYTES))
