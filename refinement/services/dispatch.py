@@ -40,12 +40,22 @@ def delivered_to(receiver: Receiver) -> Iterator[None]:
 
     For a process that is its own worker, such as ``manage.py refine``.
     """
-    global _receiver  # noqa: PLW0603 - one switch a process
+    global _receiver
     before, _receiver = _receiver, receiver
     try:
         yield
     finally:
         _receiver = before
+
+
+def messages_waiting(task: str) -> int:
+    """How many messages wait in the queue of ``task``; 0 where the broker cannot be asked."""
+    try:
+        with current_app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, timeout=2)
+            return int(connection.default_channel.queue_declare(QUEUES[task]).message_count)
+    except OperationalError:
+        return 0
 
 
 def _send(task: str, object_id: int) -> None:

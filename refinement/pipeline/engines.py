@@ -1,0 +1,59 @@
+"""The two engines: teachers by event loop, and one loaded student a process."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from refinement.method.teacher import Teacher
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from refinement.method.specs import StudentSpec, TeacherSpec
+    from refinement.method.student import Student
+
+
+@asynccontextmanager
+async def open_teacher(spec: TeacherSpec) -> AsyncIterator[Teacher]:
+    """A teacher for the running event loop, to which its connections belong."""
+    teacher = Teacher(spec)
+    try:
+        yield teacher
+    finally:
+        await teacher.aclose()
+
+
+@dataclass
+class StudentSeat:
+    """Holds the last student that was asked for, so that a model is loaded once, not per chunk."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    spec: StudentSpec | None = None
+    student: Student | None = None
+
+    @contextmanager
+    def occupied_by(self, spec: StudentSpec) -> Iterator[Student]:
+        """The student of ``spec``, for this thread alone. Raises StudentError."""
+        # Only a process that scores pays for importing torch.
+        from refinement.method.student import Student
+
+        with self.lock:
+            if self.student is None or self.spec != spec:
+                self.student = None  # first let go of the other one's memory
+                self.student = Student.load(_on_this_machine(spec))
+                self.spec = spec
+            yield self.student
+
+
+def _on_this_machine(spec: StudentSpec) -> StudentSpec:
+    """The device is a matter of the worker, not of the run."""
+    return replace(spec, device=settings.STUDENT_DEVICE)
+
+
+_seat = StudentSeat()
+student_in_seat = _seat.occupied_by

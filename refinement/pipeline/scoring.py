@@ -1,0 +1,122 @@
+"""The scoring loop: the student's work on one run, a chunk after the other."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from refinement.method.errors import StudentError
+from refinement.method.specs import StudentSpec
+from refinement.models import Run, RunSample
+from refinement.pipeline import claims
+from refinement.pipeline.engines import student_in_seat
+from refinement.pipeline.holding import Holding
+from refinement.pipeline.selecting import select
+from refinement.services import runs
+from refinement.services.dispatch import wake_now
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from refinement.method.student import Student
+
+logger = logging.getLogger(__name__)
+
+FIRST_CHUNK = 4  # samples; small, so that the first pair is ready early
+LARGEST_CHUNK = 512
+CHUNK_SECONDS = 2.0  # aimed at: long enough to batch well, short enough to stop soon
+SLICE_SECONDS = 60.0  # then other runs, perhaps with other students, get their turn
+TEACHER_WAKE_SECONDS = 1.0
+
+
+def score(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLICE_SECONDS) -> None:
+    """Work on a run's student stages until nothing can be claimed, or the slice of time is over."""
+    run = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING).first()
+    if run is None or stopping.is_set():
+        return
+    # Asked before a model is loaded, and loaded before rows are claimed: that takes its time.
+    if claims.has_work(run_id, claims.STUDENT_STAGES):
+        try:
+            with student_in_seat(StudentSpec.from_dict(run.config["student"])) as student:
+                _check_same(run, student)
+                Scoring(run, student, stopping, slice_seconds).work()
+        except StudentError as error:
+            notice = f"Paused, because the student cannot be used. {error}"
+            runs.halt_run(run_id=run_id, notice=notice)
+    runs.complete_if_finished(run_id=run_id)
+
+
+def _check_same(run: Run, student: Student) -> None:
+    if student.fingerprint != run.student_fingerprint:
+        raise StudentError(
+            f"The student's files at {student.spec.path} are not those that the run began with: "
+            "put those back, or start a new run."
+        )
+
+
+class Scoring:
+    """The state of one loop."""
+
+    def __init__(
+        self, run: Run, student: Student, stopping: threading.Event, slice_seconds: float
+    ) -> None:
+        self.run = run
+        self.student = student
+        self.stopping = stopping
+        self.slice_ends = time.monotonic() + slice_seconds
+        self.limit = FIRST_CHUNK
+        self.teacher_due = False
+        self.woke_teacher_at = float("-inf")
+
+    def work(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                if time.monotonic() >= self.slice_ends:
+                    wake_now("refinement.score", self.run.pk)
+                    return
+                rows = claims.claim_chunk(
+                    self.run.pk, claims.STUDENT_STAGES, self.limit, settings.LEASE_SECONDS
+                )
+                if not rows:
+                    return
+                self._work_on(rows)
+                self._wake_teacher()
+        finally:
+            self._wake_teacher(last=True)
+
+    def _work_on(self, rows: Sequence[RunSample]) -> None:
+        began = time.monotonic()
+        with Holding(rows):
+            self._select(rows)
+        self.teacher_due |= any(row.stage == RunSample.Stage.SELECT_INSTRUCTION for row in rows)
+        self.limit = next_limit(len(rows), self.limit, time.monotonic() - began)
+
+    def _select(self, rows: Sequence[RunSample]) -> None:
+        """Where the student cannot take a chunk, each sample is tried alone to find the culprit."""
+        try:
+            select(self.run, rows, self.student)
+        except StudentError as error:
+            if len(rows) == 1:
+                claims.fail(rows[0], reason="student", error=str(error))
+                return
+            for row in rows:
+                self._select([row])
+
+    def _wake_teacher(self, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if self.teacher_due and (last or now - self.woke_teacher_at >= TEACHER_WAKE_SECONDS):
+            self.teacher_due = False
+            self.woke_teacher_at = now
+            wake_now("refinement.teach", self.run.pk)
+
+
+def next_limit(count: int, limit: int, seconds: float) -> int:
+    """The next chunk's size from how long the last took: towards CHUNK_SECONDS, in steps of two."""
+    if count < limit and seconds < CHUNK_SECONDS:
+        return limit  # it was small for want of work, which says little
+    fitting = count * CHUNK_SECONDS / max(seconds, 0.001)
+    return int(max(1, min(LARGEST_CHUNK, 2 * limit, fitting)))

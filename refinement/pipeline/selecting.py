@@ -1,0 +1,201 @@
+"""The student's two stages of a chunk of samples: select on the instruction, on the response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import F
+
+from refinement.method.pairs import Choice, Pair, Scores, Side
+from refinement.method.policies import get_policy
+from refinement.method.scoring import score_pairs
+from refinement.method.specs import PolicySpec
+from refinement.models import Candidate, Run, RunSample, Score, Verdict
+from refinement.pipeline import claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from refinement.method.student import Student
+
+Kind, Stage = Candidate.Kind, RunSample.Stage
+
+
+@dataclass
+class Case:
+    """One sample before the student: what is known of it, and which pairs are to be scored."""
+
+    row: RunSample
+    candidates: dict[str, Candidate] = field(default_factory=dict)  # by kind
+    known: dict[int | None, Scores] = field(default_factory=dict)  # by candidate id; None: original
+    verdict: Verdict | None = None
+
+    @property
+    def is_first(self) -> bool:
+        return self.row.stage == Stage.SELECT_INSTRUCTION
+
+    @property
+    def rewrite(self) -> Candidate:
+        """The candidate that this stage judges."""
+        return self.candidates[Kind.INSTRUCTION if self.is_first else Kind.RESPONSE]
+
+    @property
+    def base(self) -> Candidate | None:
+        """What the rewrite is compared with; None: the original."""
+        return self.rewrite.parent if not self.is_first else None
+
+    def unscored(self) -> list[Candidate | None]:
+        wanted = (self.base, self.rewrite)
+        return [c for c in wanted if (c.pk if c else None) not in self.known]
+
+    def scores_of(self, candidate: Candidate | None) -> Scores:
+        return self.known[candidate.pk if candidate else None]
+
+
+def select(run: Run, rows: Sequence[RunSample], student: Student) -> int:
+    """Score a chunk in one go, let the policy choose, and save. Returns how many were saved.
+
+    Those whose lease was lost meanwhile are left to whoever has them now. Raises StudentError.
+    """
+    cases = load_cases(rows)
+    wanted = [(case, candidate) for case in cases for candidate in case.unscored()]
+    pairs = [c.as_pair() if c else case.row.sample.as_pair() for case, c in wanted]
+    scored = _score(student, pairs)
+    fresh = []
+    for (case, candidate), scores in zip(wanted, scored, strict=True):
+        case.known[candidate.pk if candidate else None] = scores
+        fresh.append((case, candidate, scores))
+    policy = PolicySpec.from_dict(run.config["policy"])
+    for case in cases:
+        case.verdict = judge(case, policy)
+    return _save(run, student, cases, fresh)
+
+
+def load_cases(rows: Sequence[RunSample]) -> list[Case]:
+    cases = {row.pk: Case(row) for row in rows}
+    candidates = Candidate.objects.filter(run_sample_id__in=cases).exclude(kind=Kind.EDIT)
+    by_id = {candidate.pk: candidate for candidate in candidates}
+    for candidate in by_id.values():
+        case = cases[candidate.run_sample_id]
+        candidate.run_sample = case.row
+        candidate.parent = by_id.get(candidate.parent_id) if candidate.parent_id else None
+        case.candidates[candidate.kind] = candidate
+    for score in Score.objects.filter(run_sample_id__in=cases):
+        cases[score.run_sample_id].known[score.candidate_id] = score.as_scores()
+    for verdict in Verdict.objects.filter(run_sample_id__in=cases):
+        cases[verdict.run_sample_id].verdict = verdict
+    return list(cases.values())
+
+
+def _score(student: Student, pairs: list[Pair]) -> list[Scores]:
+    return score_pairs(student, pairs, student.template())
+
+
+# -- Judging --------------------------------------------------------------------------------------
+def judge(case: Case, spec: PolicySpec) -> Verdict:
+    """The verdict after this stage: begun in the first, completed in the second."""
+    policy = get_policy(spec)
+    base, rewrite = case.scores_of(case.base), case.scores_of(case.rewrite)
+    if case.is_first:
+        choice = policy.choose_instruction(base, rewrite)
+        return Verdict(run_sample=case.row, policy=spec.name, **_fields("instruction", choice))
+    if case.verdict is None:
+        raise ValueError(f"{case.row} has no verdict on its instruction")
+    first = _choice(case.verdict)
+    choice = policy.choose_response(base, rewrite)
+    chosen = case.rewrite if choice.winner == Side.CANDIDATE else case.base
+    verdict = policy.conclude(first, choice, case.scores_of(chosen))
+    for name, value in _fields("response", choice).items():
+        setattr(case.verdict, name, value)
+    case.verdict.chosen = chosen
+    case.verdict.kept = verdict.kept
+    case.verdict.code = verdict.code
+    case.verdict.sentence = verdict.sentence
+    return case.verdict
+
+
+def _fields(phase: str, choice: Choice) -> dict[str, object]:
+    return {
+        f"{phase}_winner": choice.winner.value,
+        f"{phase}_code": choice.code,
+        f"{phase}_sentence": choice.sentence,
+        f"{phase}_before": choice.before,
+        f"{phase}_after": choice.after,
+        f"{phase}_margin": choice.margin,
+    }
+
+
+def _choice(verdict: Verdict) -> Choice:
+    return Choice(
+        winner=Side(verdict.instruction_winner),
+        code=verdict.instruction_code,
+        sentence=verdict.instruction_sentence,
+        before=verdict.instruction_before,
+        after=verdict.instruction_after,
+        margin=verdict.instruction_margin,
+    )
+
+
+COMPLETED = (
+    *_fields("response", Choice(Side.ORIGINAL, "", "")),
+    "chosen",
+    "kept",
+    "code",
+    "sentence",
+)
+
+
+# -- Saving ---------------------------------------------------------------------------------------
+def _save(
+    run: Run,
+    student: Student,
+    cases: Sequence[Case],
+    fresh: Sequence[tuple[Case, Candidate | None, Scores]],
+) -> int:
+    """Scores, verdicts and stages in one transaction, for the rows that are still ours."""
+    with transaction.atomic():
+        held = claims.lock_ours(case.row for case in cases)
+        scores = [
+            _score_row(run, student, case, candidate, scores)
+            for case, candidate, scores in fresh
+            if case.row.pk in held
+        ]
+        Score.objects.bulk_create(scores)
+        mine = [case for case in cases if case.row.pk in held]
+        Verdict.objects.bulk_create(_verdicts(case for case in mine if case.is_first))
+        Verdict.objects.bulk_update(
+            _verdicts(case for case in mine if not case.is_first), fields=COMPLETED
+        )
+        claims.advance([c.row.pk for c in mine if c.is_first], Stage.REFLECT_RESPONSE)
+        claims.advance([c.row.pk for c in mine if not c.is_first], Stage.DONE)
+        Run.objects.filter(pk=run.pk).update(scored_pairs=F("scored_pairs") + len(scores))
+    return len(held)
+
+
+def _verdicts(cases: Iterable[Case]) -> list[Verdict]:
+    return [case.verdict for case in cases if case.verdict is not None]
+
+
+def _score_row(
+    run: Run, student: Student, case: Case, candidate: Candidate | None, scores: Scores
+) -> Score:
+    losses = scores.losses
+    return Score(
+        run_sample_id=case.row.pk,
+        candidate=candidate,
+        status=scores.status.value,
+        reason=scores.reason.value,
+        loss_instruction=losses.instruction,
+        loss_response=losses.response,
+        loss_instruction_given_response=losses.instruction_given_response,
+        loss_response_given_instruction=losses.response_given_instruction,
+        ifd=scores.ifd,
+        r_ifd=scores.r_ifd,
+        instruction_tokens=scores.instruction_tokens,
+        response_tokens=scores.response_tokens,
+        truncated=scores.truncated,
+        template=run.config["student"]["template"],
+        student_fingerprint=student.fingerprint,
+    )

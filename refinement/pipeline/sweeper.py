@@ -1,0 +1,67 @@
+"""The sweeper: repeats every wake-up that got lost, and ends what is finished.
+
+It runs every few seconds, by celery beat. A message lost with a broker, or with a worker that died
+before it did the work, so costs no more than that time and a lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from django.db.models import Q
+from django.utils import timezone
+
+from refinement.models import Dataset, Export, Run
+from refinement.pipeline import claims
+from refinement.pipeline.heartbeats import forget_dead_workers
+from refinement.services import dispatch, runs
+
+logger = logging.getLogger(__name__)
+
+MOST_WAITING = 50  # messages in a queue: beyond that its workers have enough to do
+
+
+def sweep() -> None:
+    """One round over everything that may have come to a stop."""
+    due: dict[str, list[int]] = {
+        "refinement.teach": [],
+        "refinement.score": [],
+        "refinement.import_dataset": _waiting(Dataset, working=Dataset.Status.IMPORTING),
+        "refinement.write_export": _waiting(Export, working=Export.Status.WRITING),
+    }
+    for run_id in Run.objects.filter(status=Run.Status.RUNNING).values_list("pk", flat=True):
+        for task in sweep_run(run_id):
+            due[task].append(run_id)
+    for task, object_ids in due.items():
+        _repeat(task, object_ids)
+    forget_dead_workers()
+
+
+def sweep_run(run_id: int) -> list[str]:
+    """Set aside what is hopeless, complete the run if it is finished; else the tasks it needs."""
+    if claims.fail_hopeless(run_id):
+        logger.warning("run %d: samples were set aside, as their workers keep dying", run_id)
+    if runs.complete_if_finished(run_id=run_id):
+        return []
+    needs = {
+        "refinement.teach": claims.TEACHER_STAGES,
+        "refinement.score": claims.STUDENT_STAGES,
+    }
+    return [task for task, stages in needs.items() if claims.has_work(run_id, stages)]
+
+
+def _waiting(model: type[Dataset | Export], *, working: str) -> list[int]:
+    """Imports or exports that nobody has begun, or whose worker died."""
+    stuck = Q(status="pending") | Q(status=working, lease_expires_at__lt=timezone.now())
+    return list(model.objects.filter(stuck).values_list("pk", flat=True)[:MOST_WAITING])
+
+
+def _repeat(task: str, object_ids: list[int]) -> None:
+    """Send again, as far as the queue has room. Shuffled, so that in the long run each gets in."""
+    if not object_ids:
+        return
+    room = MOST_WAITING - dispatch.messages_waiting(task)
+    random.shuffle(object_ids)
+    for object_id in object_ids[: max(0, room)]:
+        dispatch.wake_now(task, object_id)

@@ -1,0 +1,59 @@
+"""The Celery tasks. Each is a shell: the rules are in the stages and services that it calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+
+from refinement.pipeline import scoring, sweeper, teaching
+from refinement.pipeline.heartbeats import Heartbeat
+from refinement.pipeline.shutdown import stopping
+from refinement.services import datasets, exports
+
+_heartbeats: list[Heartbeat] = []
+
+
+@shared_task(name="refinement.import_dataset")
+def import_dataset(dataset_id: int) -> None:
+    datasets.import_dataset(dataset_id=dataset_id)
+
+
+@shared_task(name="refinement.write_export")
+def write_export(export_id: int) -> None:
+    exports.write_export(export_id=export_id)
+
+
+@shared_task(name="refinement.teach")
+def teach(run_id: int) -> None:
+    teaching.teach(run_id, stopping=stopping)
+
+
+@shared_task(name="refinement.score")
+def score(run_id: int) -> None:
+    scoring.score(run_id, stopping=stopping)
+
+
+@shared_task(name="refinement.sweep")
+def sweep() -> None:
+    sweeper.sweep()
+
+
+@worker_ready.connect
+def _begin_heartbeat(sender: Any, **_: Any) -> None:
+    queues = list(sender.app.amqp.queues.consume_from)
+    heartbeat = Heartbeat(host=sender.hostname, queues=queues)
+    heartbeat.start()
+    _heartbeats.append(heartbeat)
+
+
+@worker_shutting_down.connect
+def _stop_loops(**_: Any) -> None:
+    stopping.set()
+
+
+@worker_shutdown.connect
+def _end_heartbeat(**_: Any) -> None:
+    while _heartbeats:
+        _heartbeats.pop().stop()

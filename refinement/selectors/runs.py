@@ -1,0 +1,233 @@
+"""What the screens tell of a run: how far it is, how fast it goes, and what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Max, Min, Q, Sum
+from django.utils import timezone
+
+from refinement.models import Run, RunSample, Score, TeacherCall, Verdict
+from refinement.selectors.workers import queues_alive
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from django.db.models import QuerySet
+
+Stage, State = RunSample.Stage, RunSample.State
+
+RATE_WINDOW = timedelta(minutes=1)
+SHORTEST_WINDOW = timedelta(seconds=5)  # a rate over less would only be noise
+STAGE_ORDER = [Stage(value) for value in Stage.values]
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """One look at a run. Rates are of the last minute; ``None`` where nothing can be said."""
+
+    status: str
+    notice: str
+    counts: dict[str, dict[str, int]]  # stage -> state -> samples
+    total: int
+    done: int
+    failed: int
+    reviewable: int  # samples with a verdict that a person may review
+    scored_pairs: int
+    teacher_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal
+    tokens_per_second: float
+    pairs_per_second: float
+    eta_seconds: float | None
+    failures: dict[str, int]  # reason -> samples
+    workers_alive: frozenset[str]  # names of queues
+
+    @property
+    def in_work(self) -> int:
+        return sum(states.get(State.LEASED, 0) for states in self.counts.values())
+
+    @property
+    def fraction(self) -> float:
+        """How much of the way all samples together have gone, from 0 to 1."""
+        if not self.total:
+            return 0.0
+        steps = len(STAGE_ORDER) - 1
+        gone = sum(
+            count * (steps if state == State.FAILED else STAGE_ORDER.index(Stage(stage)))
+            for stage, states in self.counts.items()
+            for state, count in states.items()
+        )
+        return gone / (steps * self.total)
+
+
+def run_progress(run: Run) -> RunProgress:
+    """How the run stands now. Six queries, none of which reads a row for every reply or score."""
+    now = timezone.now()
+    run = Run.objects.get(pk=run.pk)
+    counts = _counts(run)
+    window = _window(run, now)
+    calls, tokens = _recent_calls(run, now)
+    pairs = _recent_scores(run, now)
+    states: Counter[str] = Counter()
+    for by_state in counts.values():
+        states.update(by_state)
+    return RunProgress(
+        status=run.status,
+        notice=run.notice,
+        counts=counts,
+        total=states.total(),
+        done=states[State.DONE],
+        failed=states[State.FAILED],
+        reviewable=states[State.DONE],
+        scored_pairs=run.scored_pairs,
+        teacher_calls=run.teacher_calls,
+        prompt_tokens=run.prompt_tokens,
+        completion_tokens=run.completion_tokens,
+        cost=run.cost,
+        tokens_per_second=tokens / window,
+        pairs_per_second=pairs / window,
+        eta_seconds=_eta(run, counts, calls / window),
+        failures=_failures(run) if states[State.FAILED] else {},
+        workers_alive=queues_alive(),
+    )
+
+
+def failed_samples(run: Run) -> QuerySet[RunSample]:
+    """The failed samples of a run with their texts, in order: ``error`` says why."""
+    return (
+        RunSample.objects.filter(run=run, state=State.FAILED)
+        .select_related("sample")
+        .order_by("position")
+    )
+
+
+def _counts(run: Run) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {stage.value: {} for stage in STAGE_ORDER}
+    grouped = RunSample.objects.filter(run=run).order_by().values_list("stage", "state")
+    for stage, state, count in grouped.annotate(count=Count("pk")):
+        counts[stage][state] = count
+    return counts
+
+
+def _failures(run: Run) -> dict[str, int]:
+    grouped = RunSample.objects.filter(run=run, state=State.FAILED).order_by()
+    counted = grouped.values_list("error_reason").annotate(count=Count("pk"))
+    return dict(sorted(counted, key=lambda pair: -pair[1]))
+
+
+def _recent_calls(run: Run, now: datetime) -> tuple[int, int]:
+    """Calls, and tokens that the teacher wrote."""
+    found = TeacherCall.objects.filter(
+        run_sample__run=run, created_at__gte=now - RATE_WINDOW
+    ).aggregate(calls=Count("pk"), tokens=Sum("completion_tokens"))
+    return found["calls"], found["tokens"] or 0
+
+
+def _recent_scores(run: Run, now: datetime) -> int:
+    return Score.objects.filter(run_sample__run=run, created_at__gte=now - RATE_WINDOW).count()
+
+
+def _window(run: Run, now: datetime) -> float:
+    """Seconds that a rate is taken over: the last minute, or less for a young run."""
+    return max(SHORTEST_WINDOW, min(RATE_WINDOW, now - run.created_at)).total_seconds()
+
+
+def _eta(run: Run, counts: dict[str, dict[str, int]], calls_per_second: float) -> float | None:
+    """Seconds until the end, from the teacher's pace: it is far slower than the student.
+
+    How many calls a sample needs in a stage depends on the protocol, so it is taken from what was
+    needed so far.
+    """
+    if run.status != Run.Status.RUNNING:
+        return None
+    places = Counter(
+        {
+            stage: sum(n for s, n in states.items() if s != State.FAILED)
+            for stage, states in counts.items()
+        }
+    )
+    first, second = places[Stage.REFLECT_INSTRUCTION], places[Stage.REFLECT_RESPONSE]
+    between, after = places[Stage.SELECT_INSTRUCTION], places[Stage.SELECT_RESPONSE]
+    gone = between + second + 2 * (after + places[Stage.DONE])
+    left = 2 * first + between + second
+    if not left:
+        return 0.0
+    if not gone or not calls_per_second:
+        return None
+    return left * (run.teacher_calls / gone) / calls_per_second
+
+
+# -- The end of a run -----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class RunSummary:
+    """What came of a run, for a table at its end."""
+
+    total: int
+    done: int
+    failed: int
+    accepted_instructions: int
+    accepted_responses: int
+    kept: int
+    unscorable: int  # pairs, originals and candidates
+    teacher_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal
+    stage_seconds: dict[str, float]  # from the first to the last result of each stage
+
+
+def run_summary(run: Run) -> RunSummary:
+    run = Run.objects.get(pk=run.pk)
+    samples = RunSample.objects.filter(run=run).aggregate(
+        total=Count("pk"),
+        done=Count("pk", filter=Q(state=State.DONE)),
+        failed=Count("pk", filter=Q(state=State.FAILED)),
+    )
+    verdicts = Verdict.objects.filter(run_sample__run=run).aggregate(
+        accepted_instructions=Count("pk", filter=Q(instruction_winner="candidate")),
+        accepted_responses=Count("pk", filter=Q(response_winner="candidate")),
+        kept=Count("pk", filter=Q(kept=True)),
+    )
+    return RunSummary(
+        **samples,
+        **verdicts,
+        unscorable=Score.objects.filter(run_sample__run=run, status="unscorable").count(),
+        teacher_calls=run.teacher_calls,
+        prompt_tokens=run.prompt_tokens,
+        completion_tokens=run.completion_tokens,
+        cost=run.cost,
+        stage_seconds=_stage_seconds(run),
+    )
+
+
+def _stage_seconds(run: Run) -> dict[str, float]:
+    """Wall-clock seconds of each stage. Stages overlap, so they add up to more than the run."""
+    calls = TeacherCall.objects.filter(run_sample__run=run)
+    scores = Score.objects.filter(run_sample__run=run)
+    of_response = Q(candidate__kind="response")
+    return {
+        Stage.REFLECT_INSTRUCTION.value: _asking_seconds(
+            calls.filter(step__endswith="instruction")
+        ),
+        Stage.SELECT_INSTRUCTION.value: _seconds(scores.exclude(of_response)),
+        Stage.REFLECT_RESPONSE.value: _asking_seconds(calls.filter(step__endswith="response")),
+        Stage.SELECT_RESPONSE.value: _seconds(scores.filter(of_response)),
+    }
+
+
+def _asking_seconds(calls: QuerySet[TeacherCall]) -> float:
+    """From the first question, which was sent its latency before its answer was stored."""
+    first = calls.order_by("created_at").first()
+    return _seconds(calls) + first.latency_seconds if first else 0.0
+
+
+def _seconds(rows: QuerySet[TeacherCall] | QuerySet[Score]) -> float:
+    times = rows.aggregate(first=Min("created_at"), last=Max("created_at"))
+    if times["first"] is None:
+        return 0.0
+    return float((times["last"] - times["first"]).total_seconds())

@@ -1,0 +1,223 @@
+"""Starting a run, and steering it: every change is conditional on the state it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection, transaction
+from django.db.models import Value
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from refinement.method import student_files
+from refinement.method.errors import StudentError
+from refinement.method.reflection import PROMPT_VERSION
+from refinement.models import Dataset, Run, RunSample, Sample
+from refinement.services.dispatch import wake
+from refinement.services.errors import ServiceError
+from refinement.services.models_registry import missing_key, student_spec, teacher_spec
+
+if TYPE_CHECKING:
+    from refinement.method.specs import PolicySpec
+    from refinement.models import Endpoint, Project, Student, User
+
+Status, State = Run.Status, RunSample.State
+
+
+def start_run(
+    *,
+    project: Project,
+    dataset: Dataset,
+    teacher: Endpoint,
+    student: Student,
+    policy: PolicySpec,
+    user: User | None,
+    name: str = "",
+    protocol: str = "",
+    limit: int | None = None,
+) -> Run:
+    """Begin to refine a dataset, or its first ``limit`` samples.
+
+    All that shapes the result is frozen in ``Run.config``. Raises ServiceError where the dataset is
+    not ready, or the student cannot be loaded from its path.
+    """
+    _check_dataset(project, dataset)
+    if limit is not None and limit < 1:
+        raise ServiceError("A run needs at least one sample: choose a larger limit.")
+    fingerprint = _fingerprint(student)
+    with transaction.atomic():
+        run = Run.objects.create(
+            project=project,
+            dataset=dataset,
+            teacher=teacher,
+            student=student,
+            name=(name.strip() or f"{dataset.name} by {teacher.name}")[:200],
+            config=run_config(teacher=teacher, student=student, policy=policy, protocol=protocol),
+            notice=missing_key(teacher),
+            student_fingerprint=fingerprint,
+            created_by=user,
+        )
+        _add_samples(run, limit)
+        wake("refinement.teach", run.pk)
+    return run
+
+
+def run_config(
+    *, teacher: Endpoint, student: Student, policy: PolicySpec, protocol: str = ""
+) -> dict[str, Any]:
+    """The frozen copy that a run keeps of all that shapes its result."""
+    return {
+        "teacher": teacher_spec(teacher, protocol=protocol).as_dict(),
+        "student": student_spec(student).as_dict(),
+        "policy": policy.as_dict(),
+        "prompt_version": PROMPT_VERSION,
+    }
+
+
+def pause_run(*, run: Run) -> None:
+    """Begin nothing new. What is under way is finished and saved."""
+    if not _change(run, Status.PAUSED, from_=[Status.RUNNING]):
+        raise ServiceError(f"Only a running run can be paused; this one is {_status(run)}.")
+
+
+def resume_run(*, run: Run) -> None:
+    with transaction.atomic():
+        if not _change(run, Status.RUNNING, from_=[Status.PAUSED], notice=""):
+            raise ServiceError(f"Only a paused run can be resumed; this one is {_status(run)}.")
+        _wake_workers(run.pk)
+
+
+def cancel_run(*, run: Run) -> None:
+    """End a run for good. What it has done so far stays, and can be reviewed and exported."""
+    if not _change(
+        run,
+        Status.CANCELLED,
+        from_=[Status.RUNNING, Status.PAUSED],
+        finished_at=timezone.now(),
+    ):
+        raise ServiceError(f"This run is {_status(run)} already: there is nothing to cancel.")
+
+
+def retry_failed(*, run: Run, run_sample: RunSample | None = None) -> int:
+    """Put failed samples, or one of them, back to work in the stage where they failed.
+
+    A complete run runs again. Returns how many samples that are. Raises ServiceError for a
+    cancelled run, and where nothing failed.
+    """
+    with transaction.atomic():
+        # The row's lock keeps the run from being completed between the two changes.
+        status = Run.objects.select_for_update().values_list("status", flat=True).get(pk=run.pk)
+        if status == Status.CANCELLED:
+            raise ServiceError("This run is cancelled: start a new run for what is missing.")
+        rows = RunSample.objects.filter(run_id=run.pk, state=State.FAILED)
+        if run_sample is not None:
+            rows = rows.filter(pk=run_sample.pk)
+        count = rows.update(
+            state=State.READY,
+            attempts=0,
+            not_before=None,
+            error_reason="",
+            error="",
+            updated_at=timezone.now(),
+        )
+        if not count:
+            raise ServiceError("Nothing to retry: no sample has failed here.")
+        _change(run, Status.RUNNING, from_=[Status.COMPLETE], finished_at=None)
+        _wake_workers(run.pk)
+    return count
+
+
+# -- Called by the pipeline -----------------------------------------------------------------------
+def complete_if_finished(*, run_id: int) -> bool:
+    """A running run is complete once every sample is done or failed."""
+    open_rows = RunSample.objects.filter(run_id=run_id, state__in=[State.READY, State.LEASED])
+    if open_rows.exists():
+        return False
+    with transaction.atomic():
+        Run.objects.select_for_update().filter(pk=run_id).first()
+        if open_rows.all().exists():  # a retry came in between
+            return False
+        return bool(
+            Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
+                status=Status.COMPLETE, finished_at=timezone.now(), notice=""
+            )
+        )
+
+
+def halt_run(*, run_id: int, notice: str) -> bool:
+    """Pause a run that cannot go on without a person, and say why."""
+    return bool(
+        Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
+            status=Status.PAUSED, notice=notice
+        )
+    )
+
+
+def set_notice(*, run_id: int, notice: str) -> None:
+    """What the user should know of a running run; empty: all is well."""
+    Run.objects.filter(pk=run_id, status=Status.RUNNING).exclude(notice=notice).update(
+        notice=notice
+    )
+
+
+# -- Helpers --------------------------------------------------------------------------------------
+def _check_dataset(project: Project, dataset: Dataset) -> None:
+    if dataset.project_id != project.pk:
+        raise ServiceError("This dataset belongs to another project: choose one of this project.")
+    if dataset.status == Dataset.Status.FAILED:
+        raise ServiceError("The import of this dataset failed: upload the file again.")
+    if dataset.status != Dataset.Status.READY:
+        raise ServiceError("This dataset is still being imported: start the run once it is ready.")
+    if not dataset.samples.exists():
+        raise ServiceError("This dataset has no samples: upload a file with accepted records.")
+
+
+def _fingerprint(student: Student) -> str:
+    try:
+        student_files.check_student_path(student.path, student.revision)
+        return student_files.fingerprint(student.path, student.revision)
+    except StudentError as error:
+        raise ServiceError(str(error)) from error
+
+
+def _add_samples(run: Run, limit: int | None) -> None:
+    """One row for each sample, made by the database itself: quick for any number of them."""
+    values: dict[str, Any] = {
+        "run_id": Value(run.pk),
+        "stage": Value(RunSample.Stage.REFLECT_INSTRUCTION.value),
+        "state": Value(State.READY.value),
+        "attempts": Value(0),
+        "lease_token": Value(""),
+        "error_reason": Value(""),
+        "error": Value(""),
+        "updated_at": Now(),
+    }
+    samples = Sample.objects.filter(dataset_id=run.dataset_id).order_by("position")
+    selected = samples.annotate(
+        **{f"new_{name}": value for name, value in values.items()}
+    ).values_list("pk", "position", *(f"new_{name}" for name in values))[:limit]
+    sql, parameters = selected.query.sql_with_params()
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(name) for name in ("sample_id", "position", *values))
+    table = quote(RunSample._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} ({columns}) {sql}", parameters)
+
+
+def _change(run: Run, status: str, *, from_: list[str], **fields: Any) -> bool:
+    """Change the status if it still is one of ``from_``; ``run`` then shows the change."""
+    changed = Run.objects.filter(pk=run.pk, status__in=from_).update(status=status, **fields)
+    if changed:
+        for name, value in {"status": status, **fields}.items():
+            setattr(run, name, value)
+    return bool(changed)
+
+
+def _status(run: Run) -> str:
+    status = Run.objects.values_list("status", flat=True).get(pk=run.pk)
+    return str(Status(status).label).lower()
+
+
+def _wake_workers(run_id: int) -> None:
+    wake("refinement.teach", run_id)
+    wake("refinement.score", run_id)
