@@ -3,8 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
-from refinement.models import Membership, User
+from refinement.method.errors import StudentError
+from refinement.method.specs import PolicySpec
+from refinement.method.student_files import check_student_path
+from refinement.models import Dataset, Endpoint, Membership, Student, User
 
 
 class ProjectForm(forms.Form):
@@ -37,6 +41,218 @@ class MemberForm(forms.Form):
                 f"Nobody signs in as “{username}”. Check the spelling, or ask staff for an account."
             )
         return user
+
+
+_STALE = "This form is out of date. Load the page again."
+
+
+class OnceForm(forms.Form):
+    """A form that creates one thing, however often it is sent (services/submissions.py)."""
+
+    token = forms.UUIDField(
+        widget=forms.HiddenInput, error_messages={"required": _STALE, "invalid": _STALE}
+    )
+
+
+class DatasetForm(OnceForm):
+    """A file and a name for it. ``refusal`` says why the upload handler took no file."""
+
+    name = forms.CharField(
+        max_length=200,
+        required=False,
+        help_text="Left empty, it is the file's name.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    file = forms.FileField(
+        error_messages={
+            "required": "Choose a file.",
+            "empty": "The file is empty. Choose one that holds records.",
+        },
+        widget=forms.FileInput(attrs={"accept": ".json,.jsonl,.ndjson,application/json"}),
+    )
+    # The last field of the body: without it the body ended early, in the middle of the file.
+    whole = forms.CharField(required=False, widget=forms.HiddenInput, initial="yes")
+
+    def __init__(self, *args: Any, refusal: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if refusal:
+            self.fields["file"].error_messages["required"] = refusal
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("file") and not self.cleaned_data.get("whole"):
+            self.add_error(
+                "file", "The upload was cut off half-way. Nothing was stored; try again."
+            )
+        return self.cleaned_data
+
+
+class RunForm(OnceForm):
+    """All that shapes a run. The three switches are the policy's filters."""
+
+    dataset = forms.ModelChoiceField(
+        queryset=Dataset.objects.none(),
+        empty_label=None,
+        error_messages={"invalid_choice": "Choose a dataset of this project that is ready."},
+    )
+    limit = forms.IntegerField(
+        label="First pairs only",
+        required=False,
+        min_value=1,
+        help_text="A number runs only the first pairs: a cheap trial. Empty: all of them.",
+    )
+    teacher = forms.ModelChoiceField(
+        queryset=Endpoint.objects.all(), widget=forms.RadioSelect, empty_label=None
+    )
+    protocol = forms.ChoiceField(
+        choices=[("", "As registered"), *Endpoint.Protocol.choices],
+        required=False,
+        help_text="How the teacher is asked. Small models only manage staged turns.",
+    )
+    student = forms.ModelChoiceField(
+        queryset=Student.objects.all(), widget=forms.RadioSelect, empty_label=None
+    )
+    template = forms.ChoiceField(
+        choices=[("", "As registered"), *Student.Template.choices],
+        required=False,
+        help_text="The prompt that pairs are scored under. Take the one you will train with.",
+    )
+    require_response_accepted = forms.BooleanField(
+        label="Only pairs whose rewritten response the student accepted",
+        required=False,
+        initial=True,
+        help_text="Then all responses you export come from one hand, the teacher's.",
+    )
+    below_one_ifd = forms.BooleanField(
+        label="Only pairs with an IFD below 1",
+        required=False,
+        initial=True,
+        help_text="At 1 or above, the instruction does not help the student to the response.",
+    )
+    below_one_r_ifd = forms.BooleanField(
+        label="Only pairs with an r-IFD below 1",
+        required=False,
+        initial=True,
+        help_text="At 1 or above, the response does not tell what was asked.",
+    )
+    name = forms.CharField(
+        max_length=200,
+        required=False,
+        help_text="Left empty, it is named after the dataset and the teacher.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, datasets: QuerySet[Dataset], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["dataset"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        field.queryset = datasets
+
+    def clean_student(self) -> Student:
+        student: Student = self.cleaned_data["student"]
+        try:
+            check_student_path(student.path, student.revision)
+        except StudentError as error:
+            raise forms.ValidationError(str(error)) from error
+        return student
+
+    def policy(self) -> PolicySpec:
+        return PolicySpec(
+            require_response_accepted=self.cleaned_data["require_response_accepted"],
+            max_ifd=1.0 if self.cleaned_data["below_one_ifd"] else None,
+            max_r_ifd=1.0 if self.cleaned_data["below_one_r_ifd"] else None,
+        )
+
+
+class RetryForm(forms.Form):
+    """One sample of a run, or none for all of them."""
+
+    run_sample = forms.IntegerField(required=False, min_value=1)
+
+
+class EndpointForm(forms.Form):
+    """A teacher. The service checks what only it knows; the limits stand beside the fields."""
+
+    name = forms.CharField(max_length=120, help_text="As people choose it for a run.")
+    base_url = forms.CharField(
+        label="Address",
+        max_length=500,
+        help_text="Of an OpenAI-compatible server, up to and with the version: "
+        "<code>http://gpu-1:8000/v1</code>",
+        widget=forms.TextInput(attrs={"inputmode": "url", "autocapitalize": "none"}),
+    )
+    model = forms.CharField(max_length=200, help_text="The name that the server knows it by.")
+    api_key_variable = forms.CharField(
+        label="Variable of the key",
+        max_length=120,
+        required=False,
+        help_text="The name of the environment variable that holds the key on the teacher "
+        "workers, such as <code>TEACHER_API_KEY</code>. Never the key itself.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
+    )
+    protocol = forms.ChoiceField(
+        choices=Endpoint.Protocol.choices,
+        initial=Endpoint.Protocol.TAGGED,
+        help_text="Staged turns ask for one text at a time, which small models need.",
+    )
+    max_concurrency = forms.IntegerField(
+        label="Requests at once", initial=16, min_value=1, max_value=1000
+    )
+    max_tokens = forms.IntegerField(
+        label="Longest reply", initial=2048, min_value=16, help_text="In tokens."
+    )
+    temperature = forms.FloatField(initial=0.7, min_value=0, max_value=2)
+    timeout_seconds = forms.FloatField(
+        label="Patience", initial=120, min_value=1, max_value=3600, help_text="In seconds."
+    )
+    price_prompt = forms.DecimalField(
+        label="Price of the prompt",
+        initial=0,
+        min_value=0,
+        max_digits=10,
+        decimal_places=4,
+        help_text="For a million tokens.",
+    )
+    price_completion = forms.DecimalField(
+        label="Price of the reply",
+        initial=0,
+        min_value=0,
+        max_digits=10,
+        decimal_places=4,
+        help_text="For a million tokens.",
+    )
+
+
+class StudentForm(forms.Form):
+    """A student: a model that this server and the student workers can read."""
+
+    name = forms.CharField(max_length=120, help_text="As people choose it for a run.")
+    path = forms.CharField(
+        label="Place",
+        max_length=500,
+        help_text="A model folder with safetensors, a .gguf file, or the id of a model that was "
+        "downloaded before: <code>/models/my-student</code>. The student workers need it too.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
+    )
+    revision = forms.CharField(
+        max_length=120, required=False, help_text="Only for the id of a downloaded model."
+    )
+    template = forms.ChoiceField(
+        choices=Student.Template.choices,
+        initial=Student.Template.VICUNA,
+        help_text="The prompt that pairs are scored under. Take the one you will train with.",
+    )
+    dtype = forms.ChoiceField(
+        label="Precision",
+        choices=Student.Dtype.choices,
+        initial=Student.Dtype.AUTO,
+        help_text="“auto” takes the model's own.",
+    )
+    max_length = forms.IntegerField(
+        label="Longest pair",
+        initial=2048,
+        min_value=16,
+        help_text="In tokens. What does not fit is reported as truncated.",
+    )
 
 
 def add_service_error(form: forms.Form, error: Exception, field: str | None = None) -> None:

@@ -14,7 +14,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -47,9 +46,8 @@ def staff_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
     return wrapper
 
 
-def go(request: Request, to: str, *args: int) -> HttpResponse:
+def go(request: Request, url: str) -> HttpResponse:
     """Redirect after a POST, for a plain form and for htmx alike."""
-    url = reverse(to, args=args)
     return HttpResponseClientRedirect(url) if request.htmx else HttpResponseRedirect(url)
 
 

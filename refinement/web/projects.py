@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from refinement.models import Membership
+from refinement.models import Dataset, Membership
 from refinement.selectors import access
 from refinement.selectors import projects as selectors
 from refinement.services import projects as services
@@ -37,10 +37,12 @@ def new(request: Request) -> HttpResponse:
 @require_GET
 def show(request: Request, project_id: int) -> HttpResponse:
     project = access.project_for(request.user, project_id)
+    datasets = list(project.datasets.all())
     context = {
         "project": project,
         "role": access.role_of(request.user, project),
-        "datasets": project.datasets.all(),
+        "datasets": datasets,
+        "can_run": any(dataset.status == Dataset.Status.READY for dataset in datasets),
         "runs": selectors.run_lines(project),
         "memberships": selectors.memberships_of(project),
     }

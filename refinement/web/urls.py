@@ -14,6 +14,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
 
 urlpatterns += [
     path("", include(module))
-    for module in ("refinement.web.review", "refinement.web.health")
-    if find_spec(module)
+    for module, needs in (
+        ("refinement.web.review", "refinement.web.review"),
+        ("refinement.web.health", "refinement.web.health"),
+        ("refinement.web.datasets", "refinement.services.datasets"),
+    )
+    if find_spec(needs)
 ]

@@ -1,0 +1,17 @@
+"""Which queues have a worker that lives."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from refinement.models import Worker
+
+ALIVE_FOR = timedelta(seconds=30)  # since a worker last said so; they say it every few seconds
+
+
+def queues_alive() -> frozenset[str]:
+    """The names of the queues that some worker has served lately."""
+    recent = Worker.objects.filter(seen_at__gte=timezone.now() - ALIVE_FOR)
+    return frozenset(
+        queue for queues in recent.values_list("queues", flat=True) for queue in queues
+    )
