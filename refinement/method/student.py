@@ -237,7 +237,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 def _is_good_at_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # as of torch 2.6
@@ -255,7 +255,7 @@ def _read(path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     else:
         weights["use_safetensors"] = True
     tokenizer = AutoTokenizer.from_pretrained(path, **safe)
-    hub_logging.disable_progress_bar()  # a worker's log is no place to draw in
+    hub_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a worker's log is no place to draw in
     loaded: Any = AutoModelForCausalLM.from_pretrained(path, **safe, **weights)
     model, info = loaded
     if info["missing_keys"]:  # transformers would go on with random numbers
