@@ -1,0 +1,103 @@
+"""The manifest of an export: from what, by whom and under which settings a file came about."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec
+from refinement.models import Score
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from refinement.models import Run
+    from refinement.services.export_file import ExportOptions, Tally
+
+
+def build_manifest(
+    run: Run, options: ExportOptions, tally: Tally, *, created_at: datetime | None = None
+) -> dict[str, Any]:
+    """Plain JSON. Holds no key, no address beyond the teacher's host, no path of this machine."""
+    return {
+        "srt_web": _version(),
+        "created_at": (created_at or timezone.now()).isoformat(),
+        "file": {
+            "format": "alpaca",
+            "container": "jsonl",
+            "rows": tally.rows,
+            "sha256": tally.sha256,
+            **options.as_dict(),
+        },
+        "dataset": {"name": run.dataset.name, "sha256": run.dataset.sha256},
+        "run": {"id": run.pk, "name": run.name, "status": run.status},
+        **_settings(run),
+        "counts": _counts(run, tally),
+        "decisions": {
+            "by_action": dict(sorted(tally.by_action.items())),
+            "overrides": tally.overrides,
+        },
+    }
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """What the run froze when it began, not what the registries say now."""
+    teacher = TeacherSpec.from_dict({"base_url": "", "model": "", **run.config.get("teacher", {})})
+    student = StudentSpec.from_dict({"path": "", **run.config.get("student", {})})
+    address = urlsplit(teacher.base_url)
+    return {
+        "teacher": {
+            "model": _last_part(teacher.model),
+            "host": address.hostname or "",
+            "protocol": teacher.protocol,
+            "temperature": teacher.temperature,
+            "prompt_version": run.config.get("prompt_version", ""),
+        },
+        "student": {
+            "name": run.student.name,
+            "model": _last_part(student.path),
+            "revision": student.revision,
+            "fingerprint": run.student_fingerprint,
+            "template": student.template,
+            "dtype": student.dtype,
+            "max_length": student.max_length,
+        },
+        "policy": PolicySpec.from_dict(run.config.get("policy", {})).as_dict(),
+    }
+
+
+def _counts(run: Run, tally: Tally) -> dict[str, Any]:
+    """``kept``, ``dropped``, ``failed`` and ``unfinished`` together are ``total``."""
+    unscorable = Score.objects.filter(run_sample__run=run, status="unscorable").aggregate(
+        originals=Count("id", filter=Q(candidate=None)),
+        rewrites=Count("id", filter=Q(candidate__isnull=False)),
+    )
+    return {
+        "total": tally.total,
+        "kept": tally.kept,
+        "kept_by_source": {
+            source: tally.by_source[source]
+            for source in ("original", "instruction", "response", "edit")
+        },
+        "dropped": tally.dropped.total(),
+        "dropped_by_reason": dict(sorted(tally.dropped.items())),
+        "failed": tally.failed,
+        "unfinished": tally.unfinished,
+        "unscorable": unscorable,
+    }
+
+
+def _last_part(name: str) -> str:
+    """A local model's folder without the path to it; the name of a hub stays whole."""
+    return name.rstrip("/").rpartition("/")[2] if name.startswith(("/", "~", ".")) else name
+
+
+def _version() -> str:
+    try:
+        return version("srt-web")
+    except PackageNotFoundError:  # run from a checkout that nobody installed
+        return "unknown"
