@@ -144,11 +144,15 @@ def teacher_spec(endpoint: Endpoint, *, protocol: str = "") -> TeacherSpec:
     )
 
 
-def student_spec(student: Student) -> StudentSpec:
+def student_spec(student: Student, *, template: str = "") -> StudentSpec:
+    """The student as a plain value; ``template`` replaces its own. Raises ServiceError."""
+    if template and template not in Student.Template.values:
+        known = ", ".join(Student.Template.values)
+        raise ServiceError(f"“{template}” is no template: choose one of {known}.")
     return StudentSpec(
         path=student.path,
         revision=student.revision,
-        template=student.template,
+        template=template or student.template,
         dtype=student.dtype,
         max_length=student.max_length,
     )

@@ -34,6 +34,7 @@ def start_run(
     user: User | None,
     name: str = "",
     protocol: str = "",
+    template: str = "",
     limit: int | None = None,
 ) -> Run:
     """Begin to refine a dataset, or its first ``limit`` samples.
@@ -52,7 +53,13 @@ def start_run(
             teacher=teacher,
             student=student,
             name=(name.strip() or f"{dataset.name} by {teacher.name}")[:200],
-            config=run_config(teacher=teacher, student=student, policy=policy, protocol=protocol),
+            config=run_config(
+                teacher=teacher,
+                student=student,
+                policy=policy,
+                protocol=protocol,
+                template=template,
+            ),
             notice=missing_key(teacher),
             student_fingerprint=fingerprint,
             created_by=user,
@@ -63,12 +70,20 @@ def start_run(
 
 
 def run_config(
-    *, teacher: Endpoint, student: Student, policy: PolicySpec, protocol: str = ""
+    *,
+    teacher: Endpoint,
+    student: Student,
+    policy: PolicySpec,
+    protocol: str = "",
+    template: str = "",
 ) -> dict[str, Any]:
-    """The frozen copy that a run keeps of all that shapes its result."""
+    """The frozen copy that a run keeps of all that shapes its result.
+
+    ``protocol`` and ``template`` replace those of the teacher and the student.
+    """
     return {
         "teacher": teacher_spec(teacher, protocol=protocol).as_dict(),
-        "student": student_spec(student).as_dict(),
+        "student": student_spec(student, template=template).as_dict(),
         "policy": policy.as_dict(),
         "prompt_version": PROMPT_VERSION,
     }
