@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MARKER = re.compile(r"\[\[([a-z0-9 -]+?)(?: (once|\d+|after \d+))?\]\]")
-TAG = re.compile(r"^\s*(\[[A-Z][A-Za-z ]+\])", re.MULTILINE)
+TAG = re.compile(r"^\s*(\[[A-Z][A-Za-z0-9 ]+\])", re.MULTILINE)
 OPENINGS = ("Explain", "Describe", "Compare", "Show", "Consider", "Outline", "Summarise", "Discuss")
 FILLERS = ("the role of", "a clear case of", "and then", "together with", "in view of", "step by")
 

@@ -14,7 +14,7 @@ import os
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import openai
@@ -28,14 +28,15 @@ from refinement.method.errors import (
 )
 from refinement.method.limits import LONGEST_SERVER_WAIT_SECONDS, AdaptiveLimit, back_off
 from refinement.method.pairs import TeacherReply
+from refinement.method.replies import storable
 from refinement.method.specs import TeacherSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-logger = logging.getLogger(__name__)
+    from refinement.method.asking import Message
 
-Message: TypeAlias = dict[str, str]  # {"role": …, "content": …}
+logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 CHECK_SECONDS = 60.0
@@ -248,12 +249,6 @@ def _text_of(choice: dict[str, Any]) -> tuple[str, str]:
     if not content and message.get("refusal"):
         return storable(str(message["refusal"])), "refusal"
     return storable(str(content or "")), finish_reason
-
-
-def storable(text: str) -> str:
-    """``text`` without what no database takes: NUL, and halves of surrogate pairs."""
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return whole.replace("\x00", "�")
 
 
 def _count(usage: Any, name: str) -> int:

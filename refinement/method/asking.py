@@ -1,0 +1,82 @@
+"""Asking the teacher one question until its reply is of use: twice at most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from refinement.method.errors import ReplyError
+from refinement.method.prompts import with_note
+from refinement.method.replies import UnusableReply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from refinement.method.pairs import TeacherReply
+
+Message: TypeAlias = dict[str, str]  # {"role": …, "content": …}
+Result = TypeVar("Result")
+
+STEP_WORDS = {
+    "criticise_instruction": "criticising the instruction",
+    "rewrite_instruction": "rewriting the instruction",
+    "answer_instruction": "answering the new instruction",
+    "criticise_response": "criticising the response",
+    "rewrite_response": "rewriting the response",
+    "reflect_instruction": "reflecting on the instruction",
+    "reflect_response": "reflecting on the response",
+}
+
+
+class Ask(Protocol):
+    """How the method reaches a teacher. The caller stores and finds replies behind it.
+
+    ``step`` is a key of STEP_WORDS; ``attempt`` counts the retries of one step after a reply that
+    was of no use; ``max_tokens`` bounds this reply below the teacher's own limit.
+    """
+
+    async def __call__(
+        self,
+        *,
+        step: str,
+        messages: Sequence[Message],
+        attempt: int,
+        json_schema: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+    ) -> TeacherReply: ...
+
+
+async def ask_twice(
+    ask: Ask,
+    *,
+    step: str,
+    messages: list[Message],
+    read: Callable[[TeacherReply], Result],
+    max_tokens: int | None = None,
+) -> Result:
+    """What ``read`` makes of the reply. A reply it refuses is explained to the teacher, once.
+
+    Raises ReplyError when the second reply is of no use either.
+    """
+    reply = await ask(step=step, messages=messages, attempt=0, max_tokens=max_tokens)
+    try:
+        return read(reply)
+    except UnusableReply as problem:
+        noted = with_note(messages, problem.note)
+    return await ask_again(ask, step=step, messages=noted, read=read, max_tokens=max_tokens)
+
+
+async def ask_again(
+    ask: Ask,
+    *,
+    step: str,
+    messages: list[Message],
+    read: Callable[[TeacherReply], Result],
+    max_tokens: int | None = None,
+) -> Result:
+    """The second and last attempt at a step. Raises ReplyError."""
+    reply = await ask(step=step, messages=messages, attempt=1, max_tokens=max_tokens)
+    try:
+        return read(reply)
+    except UnusableReply as problem:
+        sentence = f"While {STEP_WORDS[step]}, the teacher {problem}, twice."
+        raise ReplyError(problem.reason, sentence) from None

@@ -1,0 +1,1 @@
+"""The ways to get a reflection out of a teacher, from one small question a turn to one JSON."""

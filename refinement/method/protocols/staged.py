@@ -1,0 +1,71 @@
+"""Staged: one small question a turn. The only form that a small model can follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from refinement.method import prompts
+from refinement.method.asking import ask_twice
+from refinement.method.cleaning import clean_criticism, clean_instruction, clean_response
+from refinement.method.pairs import Pair, Reflection, TeacherReply
+from refinement.method.replies import is_refusal, usable_text
+
+if TYPE_CHECKING:
+    from refinement.method.asking import Ask
+
+# In tokens. A criticism may be cut; a new instruction that is not done by then never will be.
+CRITICISM_LIMIT = 110
+INSTRUCTION_LIMIT = 160
+BYTES_PER_TOKEN = 3
+
+
+async def reflect_on_instruction(pair: Pair, ask: Ask) -> Reflection:
+    criticism = await ask_twice(
+        ask,
+        step="criticise_instruction",
+        messages=prompts.criticise_instruction(pair),
+        read=_criticism,
+        max_tokens=CRITICISM_LIMIT,
+    )
+    instruction = await ask_twice(
+        ask,
+        step="rewrite_instruction",
+        messages=prompts.rewrite_instruction(pair, criticism),
+        read=lambda reply: clean_instruction(usable_text(reply), pair),
+        max_tokens=INSTRUCTION_LIMIT + len(pair.instruction.encode()) // BYTES_PER_TOKEN,
+    )
+    # The response is left empty until it is written: never the old one beside the new instruction.
+    renewed = replace(pair, instruction=instruction, response="")
+    response = await ask_twice(
+        ask,
+        step="answer_instruction",
+        messages=prompts.answer_instruction(renewed),
+        read=lambda reply: _response(reply, pair),
+    )
+    return Reflection(criticism=criticism, pair=replace(renewed, response=response))
+
+
+async def reflect_on_response(pair: Pair, ask: Ask) -> Reflection:
+    criticism = await ask_twice(
+        ask,
+        step="criticise_response",
+        messages=prompts.criticise_response(pair),
+        read=_criticism,
+        max_tokens=CRITICISM_LIMIT,
+    )
+    response = await ask_twice(
+        ask,
+        step="rewrite_response",
+        messages=prompts.rewrite_response(pair, criticism),
+        read=lambda reply: _response(reply, pair),
+    )
+    return Reflection(criticism=criticism, pair=replace(pair, response=response))
+
+
+def _criticism(reply: TeacherReply) -> str:
+    return clean_criticism(usable_text(reply, may_be_cut=True))
+
+
+def _response(reply: TeacherReply, pair: Pair) -> str:
+    return clean_response(usable_text(reply, may_refuse=is_refusal(pair.response)), pair)
