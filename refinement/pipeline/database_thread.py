@@ -39,5 +39,10 @@ class DatabaseThread:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._executor, connection.close)
+        await asyncio.get_running_loop().run_in_executor(self._executor, _close)
         self._executor.shutdown()
+
+
+def _close() -> None:
+    """``connection`` is one object a thread: it is looked up in the thread that calls this."""
+    connection.close()

@@ -125,6 +125,7 @@ class Teaching:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(TICK_SECONDS):
                         await self.stirred.wait()
+            await self._clear_notice()
         finally:
             await self._drop_all()
             self._wake_student(last=True)
@@ -240,8 +241,8 @@ class Teaching:
             self.look = await self.database(look_at, self.run)
             if not self.look.running:
                 self._halt()
-            elif self.look.notice and self.health.is_well:
-                await self.database(runs.set_notice, run_id=self.run.pk, notice="")
+            elif self.look.notice:
+                await self._clear_notice()
         if self.in_flight and now - self.renewed_at >= settings.LEASE_SECONDS / 3:
             self.renewed_at = now
             rows = list(self.in_flight.values())
@@ -250,6 +251,11 @@ class Teaching:
             self.mode = Mode.LEAVING
             desks.leave(self.desk, heedless=True)
             self._send("refinement.teach")
+
+    async def _clear_notice(self) -> None:
+        """Whatever the run's notice warned of, the teacher answers."""
+        if self.health.is_well:
+            await self.database(runs.set_notice, run_id=self.run.pk, notice="")
 
     def _halt(self) -> None:
         """From here on a resumed run finds a free desk, while the last answers are awaited here."""

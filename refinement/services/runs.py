@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from refinement.method import student_files
-from refinement.method.errors import StudentError
+from refinement.method.errors import MethodError, StudentError
+from refinement.method.policies import get_policy
 from refinement.method.reflection import PROMPT_VERSION
 from refinement.models import Dataset, Run, RunSample, Sample
 from refinement.services.dispatch import wake
@@ -40,12 +41,13 @@ def start_run(
     """Begin to refine a dataset, or its first ``limit`` samples.
 
     All that shapes the result is frozen in ``Run.config``. Raises ServiceError where the dataset is
-    not ready, or the student cannot be loaded from its path.
+    not ready, the student cannot be loaded from its path, or the policy's values make no sense.
     """
     _check_dataset(project, dataset)
     if limit is not None and limit < 1:
         raise ServiceError("A run needs at least one sample: choose a larger limit.")
     fingerprint = _fingerprint(student)
+    _check_policy(policy)
     with transaction.atomic():
         run = Run.objects.create(
             project=project,
@@ -192,6 +194,13 @@ def _fingerprint(student: Student) -> str:
         student_files.check_student_path(student.path, student.revision)
         return student_files.fingerprint(student.path, student.revision)
     except StudentError as error:
+        raise ServiceError(str(error)) from error
+
+
+def _check_policy(policy: PolicySpec) -> None:
+    try:
+        get_policy(policy)
+    except MethodError as error:
         raise ServiceError(str(error)) from error
 
 
