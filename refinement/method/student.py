@@ -207,7 +207,9 @@ class Student:
                 list(messages), tokenize=False, add_generation_prompt=True
             )
         except TemplateError as error:
-            raise ValueError(str(error)) from error
+            raise StudentError(
+                f"The chat template of this student refuses the messages: {error}."
+            ) from error
         return str(text)
 
 
@@ -255,7 +257,8 @@ def _read(path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     else:
         weights["use_safetensors"] = True
     tokenizer = AutoTokenizer.from_pretrained(path, **safe)
-    hub_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a worker's log is no place to draw in
+    # A worker's log is no place for a bar.
+    hub_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     loaded: Any = AutoModelForCausalLM.from_pretrained(path, **safe, **weights)
     model, info = loaded
     if info["missing_keys"]:  # transformers would go on with random numbers

@@ -76,7 +76,7 @@ class ScoreTemplate:
 class ChatTemplate:
     """The tokenizer's own template. ``render`` turns messages into text, with generation prompt.
 
-    It raises ``ValueError`` where the template refuses the roles (no system prompt, or strict
+    It raises StudentError where the template refuses the roles (no system prompt, or strict
     alternation); the context then goes as text before the instruction, inside the user's turn.
     """
 
@@ -89,7 +89,7 @@ class ChatTemplate:
         turns = [Message(role=turn.role, content=turn.content) for turn in pair.context]
         try:
             return self.render([*turns, Message(role="user", content=question)])
-        except ValueError:
+        except StudentError:
             if not turns:
                 raise
             text = context_text(pair.context) + question
