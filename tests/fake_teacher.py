@@ -114,18 +114,32 @@ MISDEEDS: dict[str, Callable[[dict[str, Any]], None] | str] = {
     "filter": _finish("", "content_filter"),
     "cut": _cut,
     "chatter": _finish("Hi! How can I help you today?"),
+    "broken text": _finish("half a pair \ud800, a NUL \x00"),
     "malformed": _finish('{"new_instruction": "half of a'),
     "400": "400",
     "401": "401",
+    "403": "403",
     "404": "404",
     "429": "429",
     "500": "500",
     "503": "503",
+    "moderation": "moderation",
+    "quota": "quota",
+    "too long": "too long",
     "html": "html",
+    "garbage": "garbage",  # called JSON, and is none
     "no choices": "no choices",
     "close": "close",  # before any answer
     "half": "half",  # in the middle of the body
     "hang": "hang",  # accepts and never answers, until the server stops
+}
+
+
+# Misdeeds that are a status with an error code.
+CODES = {
+    "moderation": (400, "content_filter"),
+    "quota": (429, "insufficient_quota"),
+    "too long": (400, "context_length_exceeded"),
 }
 
 
@@ -188,6 +202,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.path != "/v1/chat/completions":
+            self._send(404, {"detail": "Not Found"})
+            return
         state = self.server.state
         with state.lock:
             state.in_flight += 1
@@ -275,9 +292,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def _misbehave(self, kind: str) -> None:
         if kind.isdigit():
-            self._send(int(kind), {"error": {"message": f"asked to answer {kind}"}})
+            who = self.headers.get("authorization", "nobody")  # some servers repeat the key
+            self._send(int(kind), {"error": {"message": f"asked to answer {kind} to {who}"}})
+        elif kind in CODES:
+            status, code = CODES[kind]
+            self._send(status, {"error": {"message": f"asked to fail by {kind}", "code": code}})
         elif kind == "html":
             self._send(200, "<!doctype html><title>Welcome</title>", "text/html")
+        elif kind == "garbage":
+            self._send(200, "{'choices': ")
         elif kind == "no choices":
             self._send(200, {"object": "chat.completion", "model": "fake-teacher"})
         elif kind == "half":
