@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _HEAD = 2 * EXCERPT_LIMIT  # characters of a record kept for an excerpt
+_DIGITS = re.compile(r"[0-9.eE+-]*")  # what may belong to the number before it
 
 # What the scanner stumbles over when the text ends within a literal, a number or an escape.
 _CUT = re.compile(
@@ -50,6 +51,7 @@ def read_values(source: TextSource, record_limit: int) -> Iterator[Raw]:
     if text[0] == "[":
         return _Array(source, record_limit, text, line).values()
     if text[0] == "{":
+        _refuse_spread_object(text, line)
         return _read_lines(source, record_limit, text, line)
     raise FormatError(
         line,
@@ -99,6 +101,29 @@ def _read_lines(source: TextSource, limit: int, text: str, line: int) -> Iterato
             )
 
 
+def _refuse_spread_object(text: str, line: int) -> None:
+    """One object over many lines is neither of the two. Raises FormatError.
+
+    It is one if its first line is only a beginning and the second is no record of its own.
+    """
+    first, _, rest = text.partition("\n")
+    second = rest.lstrip().partition("\n")[0]
+    if second and _is_beginning(first) and not second.startswith("{"):
+        raise FormatError(
+            line,
+            "a JSON object begins here and does not end on this line. "
+            "Send a JSON array of records, or JSON Lines with one record a line.",
+        )
+
+
+def _is_beginning(text: str) -> bool:
+    try:
+        StrictDecoder().decode(text)
+    except json.JSONDecodeError as error:
+        return _may_be_cut(error)
+    return False
+
+
 def _lines(source: TextSource, limit: int, text: str, line: int) -> Iterator[tuple[int, str, bool]]:
     """Number, text (of one over the limit the beginning) and whether a newline ended it."""
     tail = text
@@ -140,7 +165,9 @@ def _decode_line(
             raise FormatError(
                 line, "the file ends in the middle of a record: it was cut off. Send all of it."
             ) from None
-        return None, RecordError("", f"not valid JSON: {_explain(error, 0)}")
+        return None, RecordError(
+            "", f"not valid JSON: {_explain(error)} at character {error.pos + 1}"
+        )
     if end < len(text):
         after = text[_end_of_space(text, end) :][:20]
         return None, RecordError("", f"not valid JSON: {after!r} follows the end of the record")
@@ -152,9 +179,9 @@ def _may_be_cut(error: json.JSONDecodeError) -> bool:
     return error.msg.startswith("Unterminated string") or bool(_CUT.fullmatch(error.doc, error.pos))
 
 
-def _explain(error: json.JSONDecodeError, start: int) -> str:
-    """The scanner's message with the column, counted from where the record starts."""
-    return f"{error.msg[0].lower()}{error.msg[1:]} at character {error.pos - start + 1}"
+def _explain(error: json.JSONDecodeError) -> str:
+    """The scanner's message, fit to be followed by a place."""
+    return error.msg[0].lower() + error.msg[1:].removesuffix(" at")
 
 
 # -- JSON array -----------------------------------------------------------------------------------
@@ -213,8 +240,8 @@ class _Array:
                 if not _may_be_cut(error) or not self._more():
                     raise self._broken(error) from None
             else:
-                # A number at the end of the text may go on in the next chunk.
-                if end < len(self._text) or not self._more():
+                goes_on = type(value) in {int, float} and _DIGITS.fullmatch(self._text, end)
+                if not goes_on or not self._more():
                     self._check_length(end)
                     return value, end
 
@@ -258,9 +285,7 @@ class _Array:
             )
         line = self._line + self._text.count("\n", self._at, error.pos)
         return FormatError(
-            line,
-            f"not valid JSON: {error.msg[0].lower()}{error.msg[1:]}, "
-            f"before {self._near(error.pos)}.",
+            line, f"not valid JSON: {_explain(error)}, before {self._near(error.pos)}."
         )
 
     def _near(self, position: int | None = None) -> str:

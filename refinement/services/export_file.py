@@ -139,14 +139,18 @@ def _line(selected: SelectedPair, *, with_scores: bool) -> bytes:
 
 
 def scores_record(selected: SelectedPair) -> dict[str, Any]:
-    """What the field ``srt`` says: who chose this pair, and the student's scores before → after."""
+    """What the field ``srt`` says: who chose this pair, and the student's scores before → after.
+
+    An absent word is an empty text, not null: ``datasets`` takes a column's type from its first
+    megabytes, and could not read a column of nulls in which a text turns up later.
+    """
     before, after = selected.before, selected.after
     return {
         "kept": selected.kept,
         "source": selected.source,
-        "by": selected.by or None,
-        "decision": selected.action or None,
-        "verdict": selected.sentence or None,
+        "by": selected.by,
+        "decision": selected.action,
+        "verdict": selected.sentence,
         "ifd_before": _ratio(before, "ifd"),
         "ifd_after": _ratio(after, "ifd"),
         "r_ifd_before": _ratio(before, "r_ifd"),

@@ -1,0 +1,103 @@
+"""Which format a file has, and real files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from refinement.formats.alpaca import write_record
+from refinement.formats.registry import (
+    FORMATS,
+    FormatError,
+    Record,
+    Rejected,
+    detect,
+    read_records,
+)
+from tests.formats.conftest import alpaca, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Read = Callable[..., list[Record | Rejected]]
+    Write = Callable[[str | bytes], Path]
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the development data is not at {DATA}")
+
+
+def test_the_content_tells_the_format(write: Write) -> None:
+    assert detect(write(lines(alpaca()))) == "alpaca"
+    assert detect(write(json.dumps([alpaca()], indent=4))) == "alpaca"
+    assert "alpaca" in FORMATS
+
+
+def test_bad_records_before_the_first_good_one_do_not_mislead(write: Write) -> None:
+    assert detect(write("{bad}\n[1]\n7\n" + lines(alpaca()))) == "alpaca"
+
+
+def test_an_unknown_shape_is_named_by_its_fields(write: Write) -> None:
+    with pytest.raises(FormatError) as caught:
+        detect(write("\n" + lines({"messages": [], "id": 1})))
+    assert str(caught.value) == (
+        "Line 2: no known format has these fields: messages, id. "
+        "Known formats: Alpaca (instruction, optional input, output)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1, 2]", "Line 1: the record is a number, not an object. Known"),
+        ("[{}]", "Line 1: no known format has these fields: none. Known"),
+        ("{bad}\n", "Line 1: not valid JSON: expecting property name enclosed in double quotes"),
+    ],
+)
+def test_a_file_without_one_record_is_explained(write: Write, text: str, said: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        detect(write(text))
+    assert str(caught.value).startswith(said)
+
+
+def test_an_unknown_format_is_a_mistake(write: Write) -> None:
+    with pytest.raises(KeyError):
+        list(read_records(write(lines(alpaca())), format="parquet"))
+
+
+def test_read_bytes_only_grows(write: Write) -> None:
+    path = write(lines(*[alpaca("x" * 1000)] * 1000))
+    seen = [item.read_bytes for item in read_records(path)]
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+    assert seen[-1] == path.stat().st_size
+
+
+@needs_data
+def test_three_thousand_real_records_come_back_exactly() -> None:
+    path = DATA / "alpaca_cherry_3k.json"
+    items = list(read_records(path))
+    assert all(isinstance(item, Record) for item in items)
+    records = [item for item in items if isinstance(item, Record)]
+    assert [write_record(r.pair, r.extra, r.layout) for r in records] == json.loads(
+        path.read_text("utf-8")
+    )
+    text = path.read_text("utf-8").split("\n")
+    assert all(text[record.line - 1].strip() == "{" for record in records)
+
+
+@needs_data
+def test_seed_tasks_without_an_output_say_what_is_missing() -> None:
+    items = list(read_records(DATA / "self_instruct_seed_tasks.jsonl"))
+    assert [item.line for item in items] == list(range(1, 176))
+    assert {item.reason for item in items if isinstance(item, Rejected)} == {
+        "the field 'output' is missing"
+    }
+
+
+@needs_data
+def test_chat_records_are_not_taken_for_alpaca() -> None:
+    with pytest.raises(FormatError, match="no known format has these fields: messages"):
+        list(read_records(DATA / "messages_typed_content.jsonl"))
