@@ -192,7 +192,7 @@ def test_has_work_sees_what_could_be_claimed(world: World) -> None:
     assert claims.has_work(run.pk, TEACHER_STAGES)
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="others choose a plan by the table's size")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others plan by the table's size")
 def test_every_query_of_a_claim_follows_one_index(world: World) -> None:
     run = world.run(1)
     for rows in claims.claimable(run.pk, TEACHER_STAGES):

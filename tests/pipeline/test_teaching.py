@@ -177,9 +177,9 @@ def test_a_teacher_that_is_down_costs_attempts_of_few_samples(
     monkeypatch.setattr(teacher_health, "PATIENCE", 2)
     taught_world.endpoint.refresh_from_db()
     run = taught_world.run(50)
-    Run.objects.filter(pk=run.pk).update(config=run.config | {
-        "teacher": run.config["teacher"] | {"tries": 1}
-    })
+    Run.objects.filter(pk=run.pk).update(
+        config=run.config | {"teacher": run.config["teacher"] | {"tries": 1}}
+    )
     stopping = threading.Event()
     thread = teach_in_thread(run, stopping)
     while not reload(run).notice:

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from refinement.method.errors import StudentError
+from refinement.method.pairs import Pair
+from refinement.method.specs import PolicySpec, StudentSpec
+from refinement.models import Candidate, Run, RunSample, Score, Verdict
+from refinement.pipeline import claims, scoring
+from refinement.pipeline.claims import STUDENT_STAGES
+from refinement.pipeline.scoring import score
+from refinement.services import runs
+from tests.pipeline.world import standings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.pipeline.world import World
+
+REWRITE = Pair(
+    instruction="Explain how bread rises, and what the yeast does in it.",
+    response="Yeast eats sugar and breathes out carbon dioxide, which the dough holds.",
+)
+
+
+def score_now(run: Run, **options: Any) -> None:
+    score(run.pk, stopping=threading.Event(), **options)
+
+
+def rewrite(run: Run, kind: str, pair: Pair = REWRITE, **parents: Any) -> None:
+    """Give every sample a candidate and put it before the student, as the teacher's stage does."""
+    for row in RunSample.objects.filter(run=run):
+        Candidate.objects.create(
+            run_sample=row,
+            kind=kind,
+            parent=parents.get("parent"),
+            instruction=pair.instruction,
+            input=pair.input,
+            response=pair.response,
+        )
+    RunSample.objects.filter(run=run).update(stage=f"select_{kind}", state="ready")
+
+
+def reload(run: Run) -> Run:
+    return Run.objects.get(pk=run.pk)
+
+
+@pytest.fixture
+def run(world: World) -> Run:
+    """Three samples with an instruction candidate each."""
+    run = world.run(3)
+    rewrite(run, "instruction")
+    return run
+
+
+@pytest.fixture
+def second_run(run: Run) -> Run:
+    """The same after the first selection, with a response candidate each."""
+    score_now(run)
+    for row in RunSample.objects.filter(run=run).select_related("sample"):
+        took = Verdict.objects.get(run_sample=row).instruction_winner == "candidate"
+        parent = Candidate.objects.get(run_sample=row) if took else None
+        base = parent.as_pair() if parent else row.sample.as_pair()
+        Candidate.objects.create(
+            run_sample=row,
+            kind="response",
+            parent=parent,
+            instruction=base.instruction,
+            input=base.input,
+            response=f"{base.instruction} Here is a better response.",
+        )
+    RunSample.objects.filter(run=run).update(stage="select_response", state="ready")
+    return run
+
+
+def test_the_first_selection_scores_both_pairs_and_begins_a_verdict(
+    run: Run, wakes: list[tuple[str, int]]
+) -> None:
+    wakes.clear()
+    score_now(run)
+    assert standings(run) == [("reflect_response", "ready")] * 3
+    assert Score.objects.count() == reload(run).scored_pairs == 6
+    for row in RunSample.objects.filter(run=run):
+        original = Score.objects.get(run_sample=row, candidate=None)
+        candidate = Score.objects.get(candidate__run_sample=row)
+        assert original.status == candidate.status == "scored"
+        assert original.template == "vicuna"
+        assert original.student_fingerprint == run.student_fingerprint
+        verdict = Verdict.objects.get(run_sample=row)
+        assert verdict.instruction_before == pytest.approx(original.ifd)
+        assert verdict.instruction_after == pytest.approx(candidate.ifd)
+        better = candidate.ifd > original.ifd
+        assert verdict.instruction_winner == ("candidate" if better else "original")
+        assert (verdict.kept, verdict.chosen, verdict.response_winner) == (None, None, "")
+    assert wakes == [("refinement.teach", run.pk)]
+
+
+def test_the_second_selection_completes_the_verdict_and_the_run(
+    second_run: Run, wakes: list[tuple[str, int]]
+) -> None:
+    wakes.clear()
+    run = second_run
+    score_now(run)
+    assert standings(run) == [("done", "done")] * 3
+    run = reload(run)
+    assert (run.status, run.scored_pairs) == (Run.Status.COMPLETE, 9)
+    assert run.finished_at is not None
+    for verdict in Verdict.objects.filter(run_sample__run=run):
+        candidate = Candidate.objects.get(run_sample=verdict.run_sample, kind="response")
+        base = Score.objects.get(run_sample=verdict.run_sample, candidate=candidate.parent)
+        scores = Score.objects.get(candidate=candidate)
+        assert verdict.response_before == pytest.approx(base.r_ifd)
+        assert verdict.response_after == pytest.approx(scores.r_ifd)
+        won = scores.r_ifd < base.r_ifd
+        assert verdict.response_winner == ("candidate" if won else "original")
+        assert verdict.chosen == (candidate if won else candidate.parent)
+        assert verdict.kept is not None
+        assert verdict.sentence
+    assert wakes == [], "the teacher has nothing to do"
+
+
+def test_a_rewrite_that_changes_nothing_never_wins(world: World) -> None:
+    run = world.run(["Same?"])
+    rewrite(run, "instruction", RunSample.objects.get(run=run).sample.as_pair())
+    score_now(run)
+    verdict = Verdict.objects.get()
+    assert (verdict.instruction_winner, verdict.instruction_code) == ("original", "ifd_tied")
+
+
+def test_an_unscorable_candidate_never_wins(world: World) -> None:
+    run = world.run(1)
+    rewrite(run, "instruction", Pair(instruction="Say nothing.", response=""))
+    score_now(run)
+    scores = Score.objects.get(candidate__isnull=False)
+    assert (scores.status, scores.reason, scores.ifd) == ("unscorable", "empty", None)
+    verdict = Verdict.objects.get()
+    assert (verdict.instruction_winner, verdict.instruction_code) == (
+        "original",
+        "candidate_unscorable",
+    )
+    assert standings(run) == [("reflect_response", "ready")]
+
+
+def test_a_student_that_is_gone_pauses_the_run(world: World, tmp_path: Path) -> None:
+    copy = tmp_path / "student"
+    shutil.copytree(world.student.path, copy)
+    world.student.path = str(copy)
+    run = world.run(2)
+    rewrite(run, "instruction")
+    shutil.rmtree(copy)
+    score_now(run)
+    run = reload(run)
+    assert run.status == Run.Status.PAUSED
+    assert run.notice.startswith("Paused, because the student cannot be used. There is no student")
+    assert standings(run) == [("select_instruction", "ready")] * 2
+
+
+def test_a_student_that_was_trained_meanwhile_pauses_the_run(run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(student_fingerprint="0" * 64)
+    score_now(run)
+    run = reload(run)
+    assert run.status == Run.Status.PAUSED
+    assert "not those that the run began with" in run.notice
+
+
+def test_only_the_sample_that_the_student_cannot_take_fails(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = scoring.select
+
+    def select(run: Run, rows: list[RunSample], student: Any) -> int:
+        if any(row.position == 1 for row in rows):
+            raise StudentError("A sequence of 9000 tokens does not fit into the memory of cpu.")
+        return original(run, rows, student)
+
+    monkeypatch.setattr(scoring, "select", select)
+    score_now(run)
+    assert standings(run) == [
+        ("reflect_response", "ready"),
+        ("select_instruction", "failed"),
+        ("reflect_response", "ready"),
+    ]
+    row = RunSample.objects.get(run=run, position=1)
+    assert (row.error_reason, row.error[:20]) == ("student", "A sequence of 9000 t")
+
+
+def test_after_a_bug_the_rows_are_free_again_and_cost_an_attempt(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def select(run: Run, rows: list[RunSample], student: Any) -> int:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(scoring, "select", select)
+    with pytest.raises(ZeroDivisionError):
+        score_now(run)
+    for row in RunSample.objects.filter(run=run):
+        assert (row.state, row.attempts, row.error_reason) == ("ready", 1, "internal")
+
+
+def test_a_chunk_that_was_taken_over_is_not_saved(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker freezes between scoring and saving, past its lease, and another does its work."""
+    original = claims.lock_ours
+    thawed: list[bool] = []
+
+    def lock(rows: Any) -> set[int]:
+        if not thawed:
+            thawed.append(True)
+            RunSample.objects.filter(run=run).update(state="ready", lease_token="")
+            score_now_again(run)
+        return original(rows)
+
+    def score_now_again(run: Run) -> None:
+        rows = claims.claim_chunk(run.pk, STUDENT_STAGES, 10, 60)
+        with student_of(run) as student:
+            assert scoring.select(run, rows, student) == 3
+
+    monkeypatch.setattr(claims, "lock_ours", lock)
+    with student_of(run) as student:
+        rows = claims.claim_chunk(run.pk, STUDENT_STAGES, 10, 60)
+        assert scoring.select(run, rows, student) == 0
+    assert Score.objects.count() == reload(run).scored_pairs == 6
+    assert Verdict.objects.count() == 3
+    assert standings(run) == [("reflect_response", "ready")] * 3
+
+
+def student_of(run: Run) -> Any:
+    from contextlib import nullcontext
+
+    from refinement.method.student import Student
+
+    return nullcontext(Student.load(StudentSpec.from_dict(run.config["student"])))
+
+
+def test_a_paused_run_is_not_scored(run: Run) -> None:
+    runs.pause_run(run=run)
+    score_now(run)
+    assert not Score.objects.exists()
+
+
+def test_when_its_slice_is_over_a_loop_sends_itself_on(
+    run: Run, wakes: list[tuple[str, int]]
+) -> None:
+    wakes.clear()
+    score_now(run, slice_seconds=0)
+    assert wakes == [("refinement.score", run.pk)]
+    assert not Score.objects.exists()
+
+
+def test_leases_are_renewed_while_the_student_works(
+    transactional_db: None, run: Run, settings: Any
+) -> None:
+    settings.LEASE_SECONDS = 0.3
+    rows = claims.claim_chunk(run.pk, STUDENT_STAGES, 10, settings.LEASE_SECONDS)
+    first = rows[0].lease_expires_at
+    row = RunSample.objects.get(pk=rows[0].pk)
+    first = row.lease_expires_at
+    with scoring.Holding(rows):
+        while row.lease_expires_at == first:
+            row.refresh_from_db()
+    assert row.lease_token == rows[0].lease_token
+
+
+def test_the_policy_of_the_run_decides(world: World) -> None:
+    run = world.run(1)
+    Run.objects.filter(pk=run.pk).update(
+        config=run.config | {"policy": PolicySpec(require_response_accepted=False).as_dict()}
+    )
+    rewrite(run, "instruction")
+    score_now(run)
+    rewrite(run, "response", RunSample.objects.get(run=run).sample.as_pair())
+    score_now(run)
+    verdict = Verdict.objects.get()
+    assert verdict.response_winner == "original"
+    assert verdict.code != "response_not_accepted"
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "seconds", "expected"),
+    [
+        (4, 4, 0.01, 8),  # quick: twice as many
+        (4, 4, 8.0, 1),  # slow: as many as fit
+        (512, 512, 0.1, 512),
+        (1, 1, 60.0, 1),
+        (3, 64, 0.1, 64),  # there was no more work
+    ],
+)
+def test_chunks_grow_to_their_time(count: int, limit: int, seconds: float, expected: int) -> None:
+    assert scoring.next_limit(count, limit, seconds) == expected
