@@ -192,15 +192,13 @@ class Room:
             policy="paper",
             instruction_winner="candidate" if takes_first else "original",
             instruction_code="higher_ifd",
-            instruction_sentence=f"{'took' if takes_first else 'turned down'} the rewritten "
-            f"instruction: IFD went from {ifd[0]:.2f} to {ifd[1]:.2f}",
+            instruction_sentence=_why("instruction", "IFD", ifd, first, takes_first),
             instruction_before=ifd[0],
             instruction_after=ifd[1] if first else None,
             instruction_margin=abs(ifd[1] - ifd[0]) if first else None,
             response_winner="candidate" if takes_second else "original",
             response_code="lower_r_ifd",
-            response_sentence=f"{'took' if takes_second else 'turned down'} the rewritten "
-            f"response: r-IFD went from {r_ifd[0]:.2f} to {r_ifd[1]:.2f}",
+            response_sentence=_why("response", "r-IFD", r_ifd, second, takes_second),
             response_before=r_ifd[0],
             response_after=r_ifd[1] if second else None,
             response_margin=abs(r_ifd[1] - r_ifd[0]) if second else None,
@@ -211,6 +209,15 @@ class Room:
             if kept
             else "Not exported: the rewritten response was not accepted.",
         )
+
+
+def _why(
+    what: str, signal: str, values: Sequence[float], candidate: Candidate | None, took: bool
+) -> str:
+    if candidate is None:
+        return f"kept the {what}: there was no rewrite to compare"
+    did = "took" if took else "turned down"
+    return f"{did} the rewritten {what}: {signal} went from {values[0]:.2f} to {values[1]:.2f}"
 
 
 def make_room(name: str = "Cooking") -> Room:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import F
 
+from refinement.method.pairs import Side
 from refinement.models import Candidate, Decision, Run, RunSample, Score, TeacherCall, Verdict
 from refinement.selectors.queue import Mark, mark_of
 
@@ -24,8 +25,9 @@ _KEYS: dict[str, str] = {Candidate.Kind.INSTRUCTION: "1", Candidate.Kind.RESPONS
 class Version:
     """One text of a pair: the original, a rewrite of either phase, or a person's edit.
 
-    ``key`` names it in addresses: ``original``, ``1``, ``2``, or ``e`` and the edit's id.
-    ``counts``: it is what would be exported now. ``chosen``: the student's verdict led to it.
+    ``key`` names it in addresses: ``original``, ``1`` (the instruction's rewrite), ``2`` (the
+    response's), or ``e`` and the edit's id. ``won``: it won its comparison (``None``: there was
+    none). ``chosen``: the student's verdict led to it. ``counts``: it would be exported now.
     """
 
     key: str
@@ -34,8 +36,14 @@ class Version:
     candidate: Candidate | None = None
     score: Score | None = None
     parent_key: str = ORIGINAL
+    won: bool | None = None
     chosen: bool = False
     counts: bool = False
+
+    @property
+    def phase(self) -> str:
+        """Which comparison a rewrite was made for: ``instruction``, ``response``, else empty."""
+        return "" if self.candidate is None or self.is_edit else self.candidate.kind
 
     @property
     def is_original(self) -> bool:
@@ -93,7 +101,7 @@ class PairView:
 def pair_view(run_sample: RunSample) -> PairView:
     """Read a pair: six queries, whatever its history."""
     found = RunSample.objects.select_related(
-        "sample", "run", "verdict", "decision__user", "decision__candidate"
+        "sample", "run__project", "run__dataset", "verdict", "decision__user", "decision__candidate"
     ).get(pk=run_sample.pk)
     verdict = _verdict(found)
     versions = _versions(found, verdict)
@@ -160,6 +168,7 @@ def _versions(run_sample: RunSample, verdict: Verdict | None) -> list[Version]:
                 candidate=candidate,
                 score=scores.get(candidate.pk),
                 parent_key=keys.get(candidate.parent_id, ORIGINAL),
+                won=_won(candidate, verdict),
                 chosen=chosen == keys[candidate.pk],
                 counts=counting == keys[candidate.pk],
             )
@@ -177,10 +186,18 @@ def _counting(run_sample: RunSample, verdict: Verdict | None, *, nothing: int) -
     return decision.candidate_id
 
 
+def _won(candidate: Candidate, verdict: Verdict | None) -> bool | None:
+    if verdict is None or candidate.kind == Candidate.Kind.EDIT:
+        return None
+    first = candidate.kind == Candidate.Kind.INSTRUCTION
+    winner = verdict.instruction_winner if first else verdict.response_winner
+    return winner == Side.CANDIDATE if winner else None
+
+
 def _name(candidate: Candidate) -> str:
     match candidate.kind:
         case Candidate.Kind.INSTRUCTION:
-            return "Instruction rewrite"
+            return "Rewrite 1"
         case Candidate.Kind.RESPONSE:
-            return "Response rewrite"
+            return "Rewrite 2"
     return f"Edit by {candidate.created_by.get_username() if candidate.created_by else 'nobody'}"

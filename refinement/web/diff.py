@@ -32,6 +32,12 @@ _TOKEN = re.compile(
 )
 
 
+# Control characters become their pictures, direction overrides their names: a text cannot look like
+# another one. Marks that right-to-left and joined scripts need stay.
+_SIGNS: dict[int, int | str] = {c: 0x2400 + c for c in range(0x20) if c not in b"\t\n\r"}
+_SIGNS |= {0x7F: "\u2421", 0x202D: "⟦LRO⟧", 0x202E: "⟦RLO⟧", 0xFEFF: "⟦BOM⟧", 0x200B: "⟦ZWSP⟧"}
+
+
 class Change(StrEnum):
     EQUAL = "equal"
     DELETE = "delete"
@@ -44,6 +50,18 @@ class Segment:
 
     change: Change
     text: str
+
+    @property
+    def visible(self) -> str:
+        """The text with signs for the characters that hide themselves or turn others round."""
+        return self.text.translate(_SIGNS)
+
+    @property
+    def blank(self) -> str:
+        """``line`` or ``space`` for a text of blanks alone, which a reader could not see."""
+        if self.text.strip():
+            return ""
+        return "line" if "\n" in self.text else "space"
 
 
 @dataclass(slots=True)

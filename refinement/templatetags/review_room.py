@@ -1,0 +1,45 @@
+"""Figures, marks and bars of the review room."""
+
+from __future__ import annotations
+
+import math
+
+from django import template
+
+from refinement.selectors.queue import Mark
+
+register = template.Library()
+
+_LABELS = {
+    Mark.KEPT: "kept",
+    Mark.DROPPED: "left out",
+    Mark.FAILED: "failed",
+    Mark.WORKING: "in work",
+}
+_GLYPHS = {Mark.KEPT: "✓", Mark.DROPPED: "–", Mark.FAILED: "!", Mark.WORKING: "…"}
+_WIDE_MARGIN = 0.15  # a margin that fills two thirds of the bar
+
+
+@register.filter
+def mark_label(mark: Mark) -> str:
+    return _LABELS[mark]
+
+
+@register.filter
+def mark_glyph(mark: Mark) -> str:
+    """A shape beside the colour, for those who do not see the hue."""
+    return _GLYPHS[mark]
+
+
+@register.filter
+def figure(value: float | None, digits: int = 2) -> str:
+    """A ratio or loss with fixed digits, so that columns line up; a dash where there is none."""
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+@register.filter
+def margin_width(margin: float | None) -> str:
+    """Percent of the bar. Grows fast where calls are close, where it matters, and never ends."""
+    if margin is None:
+        return "0"
+    return f"{100 * (1 - math.exp(-max(margin, 0.0) / _WIDE_MARGIN)):.1f}"

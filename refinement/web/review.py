@@ -1,0 +1,230 @@
+"""The review room: one pair after another, decided, explained and undone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path, reverse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from refinement.models import Decision
+from refinement.selectors import access
+from refinement.selectors.queue import Show, next_pair, queue_window
+from refinement.services.decisions import (
+    DecisionConflict,
+    add_comment,
+    record_decision,
+    undo_decision,
+)
+from refinement.services.errors import ServiceError
+from refinement.web.review_forms import DecisionForm
+from refinement.web.review_page import Happened, Toast, empty_context, room_context
+from refinement.web.review_state import RoomState
+
+if TYPE_CHECKING:
+    from django.http import HttpResponse
+
+    from refinement.models import Candidate, RunSample
+    from refinement.web.http import Request
+
+Action = Decision.Action
+# In a message's tags: the decision that its button takes back, the pair whose edit was saved.
+_TAGS = re.compile(r"undo-(\d+) edited-(\d+)")
+
+
+@require_GET
+@never_cache
+def review(request: Request, run_id: int) -> HttpResponse:
+    """On to the first pair of the queue, or say why there is none."""
+    run = access.run_for(request.user, run_id)
+    state = RoomState.from_query(request.GET)
+    found = next_pair(run, state.queue)
+    if found is not None:
+        return redirect(state.pair_url(run.pk, found))
+    context = empty_context(run, state, Happened(toasts=_toasts(request)))
+    return _answer(request, context, "review/_empty.html")
+
+
+@require_GET
+@never_cache
+def pair(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
+    run_sample = _pair_for(request, run_id, run_sample_id, at_least="viewer")
+    return _room(request, run_sample, Happened(toasts=_toasts(request)))
+
+
+# Who signs in again after a POST comes back to its address with a GET: lead them to the pair.
+@require_http_methods(["GET", "POST"])
+def decide(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
+    if request.method == "GET":
+        return redirect("review-pair", run_id, run_sample_id)
+    run_sample = _pair_for(request, run_id, run_sample_id, at_least="reviewer")
+    form = DecisionForm(request.POST, run_sample=run_sample)
+    if not form.is_valid():
+        return _refused(request, run_sample, form, form.complaint)
+    data = form.cleaned_data
+    try:
+        decision = record_decision(
+            run_sample=run_sample,
+            user=request.user,
+            action=data["action"],
+            candidate=data["candidate"],
+            edit=data["edit"],
+            seen=data["seen"],
+        )
+    except DecisionConflict as conflict:
+        mine = _words(data["action"], data["candidate"])
+        happened = Happened(draft=form.draft, conflict=conflict, mine=mine)
+        return _room(request, run_sample, happened, status=409)
+    except ServiceError as error:
+        return _refused(request, run_sample, form, str(error))
+    edited = run_sample.pk if decision.action == Action.EDIT else 0
+    toast = Toast(_said(decision, run_sample), undo=decision.pk, edited=edited)
+    return _onward(request, run_sample, toast)
+
+
+@require_http_methods(["GET", "POST"])
+def undo(request: Request, run_id: int) -> HttpResponse:
+    """Take one decision back, by its number, and show its pair."""
+    if request.method == "GET":
+        return redirect("review", run_id)
+    run = access.run_for(request.user, run_id, at_least="reviewer")
+    number = request.POST.get("decision", "")
+    decision = get_object_or_404(
+        Decision.objects.select_related("run_sample__sample", "run_sample__run"),
+        pk=int(number) if number.isdecimal() else 0,
+        run_sample__run=run,
+    )
+    run_sample = decision.run_sample
+    try:
+        undo_decision(run_sample=run_sample, user=request.user, seen=decision.pk)
+    except ServiceError as error:
+        return _show(request, run_sample, Toast(str(error), failed=True))
+    what = _words(decision.action, decision.candidate)
+    return _show(request, run_sample, Toast(f"Undone for pair {run_sample.position + 1}: {what}."))
+
+
+@require_http_methods(["GET", "POST"])
+def comment(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
+    if request.method == "GET":
+        return redirect("review-pair", run_id, run_sample_id)
+    run_sample = _pair_for(request, run_id, run_sample_id, at_least="reviewer")
+    text = request.POST.get("text", "").replace("\r\n", "\n")
+    try:
+        add_comment(run_sample=run_sample, user=request.user, text=text)
+    except ServiceError as error:
+        happened = Happened(toasts=(Toast(str(error), failed=True),), comment=text)
+        return _room(request, run_sample, happened, status=422)
+    return _show(request, run_sample, Toast("Comment saved."))
+
+
+def _pair_for(
+    request: Request, run_id: int, run_sample_id: int, *, at_least: access.Role
+) -> RunSample:
+    run_sample = access.run_sample_for(request.user, run_sample_id, at_least=at_least)
+    if run_sample.run_id != run_id:
+        raise access.NoAccess("No such pair in this run.")
+    return run_sample
+
+
+def _onward(request: Request, run_sample: RunSample, toast: Toast) -> HttpResponse:
+    """To the next pair: round the undecided ones, to the end of any other list."""
+    state, run = RoomState.from_query(request.GET), run_sample.run
+    if state.queue.show is Show.UNDECIDED:
+        found = next_pair(run, state.queue, after=run_sample)
+    else:
+        window = queue_window(run, state.queue, around=run_sample, before=0, after=1)
+        found = window.next_id or run_sample.pk
+        if window.next_id is None:
+            toast = replace(toast, text=f"{toast.text} That was the last pair of this list.")
+    if found is None:
+        return _go(request, reverse("review", args=[run.pk]) + state.carry, toast)
+    return _go(request, state.pair_url(run.pk, found), toast)
+
+
+def _show(request: Request, run_sample: RunSample, toast: Toast) -> HttpResponse:
+    state = RoomState.from_query(request.GET)
+    return _go(request, state.pair_url(run_sample.run_id, run_sample.pk), toast)
+
+
+def _go(request: Request, url: str, toast: Toast) -> HttpResponse:
+    """Redirect; htmx follows it too and swaps in what it finds there."""
+    level = messages.ERROR if toast.failed else messages.SUCCESS
+    tags = f"undo-{toast.undo} edited-{toast.edited}"
+    messages.add_message(request, level, toast.text, extra_tags=tags)
+    return redirect(url)
+
+
+def _toasts(request: Request) -> tuple[Toast, ...]:
+    """The messages of the request before this one, with their undo."""
+    toasts = []
+    for message in messages.get_messages(request):
+        found = _TAGS.search(message.extra_tags or "")
+        undo, edited = map(int, found.groups()) if found else (0, 0)
+        failed = message.level >= messages.WARNING
+        toasts.append(Toast(str(message), undo=undo, edited=edited, failed=failed))
+    return tuple(toasts)
+
+
+def _refused(request: Request, run_sample: RunSample, form: DecisionForm, why: str) -> HttpResponse:
+    """An edit goes back into the editor with the reason; anything else is said in a toast."""
+    if form.draft is not None:
+        return _room(request, run_sample, Happened(draft=form.draft, error=why), status=422)
+    toast = Toast(why, failed=True)
+    return _room(request, run_sample, Happened(toasts=(toast,)), status=422)
+
+
+def _room(
+    request: Request, run_sample: RunSample, happened: Happened, *, status: int = 200
+) -> HttpResponse:
+    state = RoomState.from_query(request.GET)
+    context = room_context(request.user, run_sample, state, happened)
+    response = _answer(request, context, "review/_room.html", status=status)
+    if request.htmx:
+        address = reverse("review-pair", args=[run_sample.run_id, run_sample.pk])
+        query = state.here(edit="1") if context["editing"] else context["here"]
+        response["HX-Push-Url"] = address + query
+    return response
+
+
+def _answer(
+    request: Request, context: dict[str, object], fragment: str, *, status: int = 200
+) -> HttpResponse:
+    """The room alone for htmx, else (and when the browser goes back) the whole page."""
+    alone = bool(request.htmx) and not request.htmx.history_restore_request
+    context |= {"fragment": fragment, "alone": alone}
+    template = fragment if alone else "review/page.html"
+    response = render(request, template, context, status=status)
+    patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
+    return response
+
+
+def _said(decision: Decision, run_sample: RunSample) -> str:
+    words = _words(decision.action, decision.candidate)
+    return f"{words[0].upper()}{words[1:]}: pair {run_sample.position + 1}."
+
+
+def _words(action: str, candidate: Candidate | None) -> str:
+    """A decision in words: "took the response rewrite"."""
+    taken = candidate.get_kind_display().lower() if candidate else "candidate"
+    return {
+        Action.ACCEPT: "accepted the verdict",
+        Action.ORIGINAL: "kept the original",
+        Action.CANDIDATE: f"took the {taken}",
+        Action.EDIT: "edited",
+        Action.DROP: "dropped",
+    }.get(Action(action), "decided")
+
+
+urlpatterns = [
+    path("runs/<int:run_id>/review", review, name="review"),
+    path("runs/<int:run_id>/review/undo", undo, name="undo"),
+    path("runs/<int:run_id>/review/<int:run_sample_id>", pair, name="review-pair"),
+    path("runs/<int:run_id>/review/<int:run_sample_id>/decide", decide, name="decide"),
+    path("runs/<int:run_id>/review/<int:run_sample_id>/comment", comment, name="comment"),
+]

@@ -1,0 +1,188 @@
+"""The right of the room: scores before and after, and the losses behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refinement.method.pairs import Side, UnscorableReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from refinement.models import Score, Verdict
+    from refinement.selectors.review import PairView, Version
+
+_LEAST_SCALE = 1.25  # so that 1, where a ratio turns, is always inside the picture
+_REASONS = {
+    UnscorableReason.EMPTY: "a text without tokens",
+    UnscorableReason.TOO_SHORT: "too short to have a loss",
+    UnscorableReason.TRUNCATED: "the prompt fills the student's whole context",
+    UnscorableReason.NON_FINITE: "the student returned no finite number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One ratio as a bar; ``width`` and ``one`` (where 1.0 lies) in percent of the scale."""
+
+    label: str
+    value: float | None
+    width: float
+    one: float
+    kind: str  # original or candidate
+    won: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceCard:
+    """One of the student's two choices: its signal before → after, the rule and the reason."""
+
+    title: str
+    signal: str
+    rule: str
+    sentence: str
+    before: float | None
+    after: float | None
+    margin: float | None
+    took_candidate: bool
+    bars: list[Bar]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measure for each scored version."""
+
+    label: str
+    symbol: str
+    values: list[float | int | None]
+    digits: int
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    versions: list[Version]
+    rows: list[Row]
+    notes: list[str]
+    template: str
+
+
+def choice_cards(verdict: Verdict | None) -> list[ChoiceCard]:
+    """The choices made so far: none, the instruction's, or both."""
+    if verdict is None:
+        return []
+    cards = [
+        _card(
+            title="Instruction",
+            signal="IFD",
+            rule="the higher one wins: more to learn",
+            sentence=verdict.instruction_sentence,
+            values=(verdict.instruction_before, verdict.instruction_after),
+            margin=verdict.instruction_margin,
+            winner=verdict.instruction_winner,
+        )
+    ]
+    if verdict.response_winner:
+        cards.append(
+            _card(
+                title="Response",
+                signal="r-IFD",
+                rule="the lower one wins: it tells more of its instruction",
+                sentence=verdict.response_sentence,
+                values=(verdict.response_before, verdict.response_after),
+                margin=verdict.response_margin,
+                winner=verdict.response_winner,
+            )
+        )
+    return cards
+
+
+def score_table(view: PairView) -> ScoreTable | None:
+    """All measures of all scored versions; ``None`` when the student has not read any yet."""
+    scored = [(version, version.score) for version in view.versions if version.score]
+    if not scored:
+        return None
+    scores = [score for _, score in scored]
+    rows = [
+        Row(label, symbol, [read(score) for score in scores], digits, strong)
+        for label, symbol, read, digits, strong in _MEASURES
+    ]
+    notes = [f"{version.name}: {note}" for version, score in scored for note in _notes(score)]
+    return ScoreTable([version for version, _ in scored], rows, notes, scores[0].template)
+
+
+_MEASURES: list[tuple[str, str, Callable[[Score], float | int | None], int, bool]] = [
+    ("Response alone", "L(y)", lambda s: s.loss_response, 3, False),
+    (
+        "Response, given the instruction",
+        "L(y|x)",
+        lambda s: s.loss_response_given_instruction,
+        3,
+        False,
+    ),
+    ("IFD", "", lambda s: s.ifd, 3, True),
+    ("Instruction alone", "L(x)", lambda s: s.loss_instruction, 3, False),
+    (
+        "Instruction, given the response",
+        "L(x|y)",
+        lambda s: s.loss_instruction_given_response,
+        3,
+        False,
+    ),
+    ("r-IFD", "", lambda s: s.r_ifd, 3, True),
+    ("Instruction tokens", "", lambda s: s.instruction_tokens, 0, False),
+    ("Response tokens", "", lambda s: s.response_tokens, 0, False),
+]
+
+
+def _notes(score: Score) -> list[str]:
+    notes = []
+    if score.reason:
+        notes.append(f"not scorable, {_REASONS[UnscorableReason(score.reason)]}.")
+    if score.truncated:
+        notes.append("cut off at the student's context length; the losses are of the first part.")
+    if score.ifd is not None and score.ifd > 1:
+        notes.append("IFD above 1, the instruction does not help the student.")
+    return notes
+
+
+def _card(
+    *,
+    title: str,
+    signal: str,
+    rule: str,
+    sentence: str,
+    values: tuple[float | None, float | None],
+    margin: float | None,
+    winner: str,
+) -> ChoiceCard:
+    before, after = values
+    took = winner == Side.CANDIDATE
+    scale = max([_LEAST_SCALE, *(min(value, 4.0) for value in values if value is not None)])
+    bars = [
+        _bar("original", before, scale, won=not took),
+        _bar("candidate", after, scale, won=took),
+    ]
+    return ChoiceCard(
+        title=title,
+        signal=signal,
+        rule=rule,
+        sentence=sentence,
+        before=before,
+        after=after,
+        margin=margin,
+        took_candidate=took,
+        bars=bars,
+    )
+
+
+def _bar(kind: str, value: float | None, scale: float, *, won: bool) -> Bar:
+    return Bar(
+        label="before" if kind == "original" else "after",
+        value=value,
+        width=round(min(value or 0.0, scale) / scale * 100, 2),
+        one=round(100 / scale, 2),
+        kind=kind,
+        won=won,
+    )

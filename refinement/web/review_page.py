@@ -1,0 +1,279 @@
+"""Puts the review room together: what its templates show, and where its links lead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from django.urls import reverse
+
+from refinement.models import Decision
+from refinement.selectors import access
+from refinement.selectors.queue import Order, Show, queue_counts, queue_window
+from refinement.selectors.review import last_own_decision, pair_view
+from refinement.web.review_figures import choice_cards, score_table
+from refinement.web.review_state import Layout, RoomState
+from refinement.web.review_texts import texts_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from refinement.models import Candidate, Comment, Run, RunSample, User
+    from refinement.selectors.queue import QueueCounts
+    from refinement.selectors.review import PairView, Version
+    from refinement.services.decisions import DecisionConflict
+    from refinement.web.review_forms import Draft
+
+Action = Decision.Action
+_SHOWS = {
+    Show.UNDECIDED: "Undecided",
+    Show.DECIDED: "Decided",
+    Show.KEPT: "Kept",
+    Show.DROPPED: "Dropped",
+    Show.FAILED: "Failed",
+    Show.ALL: "All",
+}
+_ORDERS = {Order.POSITION: "In file order", Order.MARGIN: "Closest calls first"}
+_LAYOUTS = {Layout.DIFF: "Diff", Layout.SIDE: "Side by side", Layout.PLAIN: "Plain"}
+
+
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """What just happened. ``undo`` is the decision that its button takes back, 0: no button.
+
+    ``edited`` is the pair whose edit was saved: its draft in the browser has served.
+    """
+
+    text: str
+    undo: int = 0
+    edited: int = 0
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    value: str
+    label: str
+    count: int | None
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A link of a small group, of which one is current."""
+
+    label: str
+    url: str
+    current: bool
+    version: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A candidate that can be taken with one press. The one on screen also answers to ``c``."""
+
+    candidate: Candidate
+    name: str
+    keys: list[str]
+    on_screen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a pair's history: a decision or a comment."""
+
+    at: datetime
+    decision: Decision | None = None
+    comment: Comment | None = None
+    undone_by: Decision | None = None
+    counts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What the request did, for the page that answers it."""
+
+    toasts: tuple[Toast, ...] = ()
+    draft: Draft | None = None
+    error: str = ""
+    conflict: DecisionConflict | None = None
+    mine: str = ""  # in words, what the person chose when a colleague had been first
+    comment: str = ""  # a comment that was refused
+
+
+def room_context(
+    user: User, run_sample: RunSample, state: RoomState, happened: Happened
+) -> dict[str, Any]:
+    """All that ``review/_room.html`` shows of one pair."""
+    view = pair_view(run_sample)
+    shown = view.version(state.of) or view.primary
+    state = replace(state, of=state.of if view.version(state.of) else "")
+    run = view.run_sample.run
+    window = queue_window(run, state.queue, around=view.run_sample)
+    role = access.role_of(user, run.project)
+    may_decide = role in ("reviewer", "owner")
+    return {
+        **_frame(run, state, queue_counts(run)),
+        "view": view,
+        "pair": view.run_sample,
+        "state": state,
+        "here": state.here(),
+        "window": window,
+        "previous_url": _neighbour(state, run, window.previous_id),
+        "next_url": _neighbour(state, run, window.next_id),
+        "texts": texts_of(
+            view, shown=shown, against=state.against, layout=state.layout, full=state.full
+        ),
+        "full_url": state.here(full="1"),
+        "versions": _version_tabs(view, shown, state),
+        "layouts": _layout_tabs(state),
+        "bases": _base_tabs(view, shown, state),
+        "cards": choice_cards(view.verdict),
+        "table": score_table(view),
+        "criticisms": [v for v in view.versions if v.candidate and v.candidate.criticism],
+        "offers": _offers(view, shown),
+        "accept_means": _accept_means(view),
+        "editing": may_decide and (state.editing or happened.draft is not None),
+        "edit_url": state.here(edit="1"),
+        "draft": happened.draft,
+        "shown": shown,
+        "edit_base": _edit_base(view, shown, happened.draft),
+        "timeline": _timeline(view),
+        "may_decide": may_decide,
+        "may_retry": role == "owner",
+        "last_own": last_own_decision(run, user) if may_decide else None,
+        "happened": happened,
+    }
+
+
+def empty_context(run: Run, state: RoomState, happened: Happened) -> dict[str, Any]:
+    """The room when its filter holds no pair: why, and what to do next."""
+    counts = queue_counts(run)
+    return {
+        **_frame(run, state, counts),
+        "state": state,
+        "reason": _why_empty(run, state, counts),
+        "poll_url": reverse("review", args=[run.pk]) + state.carry,
+        "live": run.status == run.Status.RUNNING and counts.unfinished > 0,
+        "happened": happened,
+    }
+
+
+def _frame(run: Run, state: RoomState, counts: QueueCounts) -> dict[str, Any]:
+    return {
+        "run": run,
+        "project": run.project,
+        "carry": state.carry,
+        "counts": counts,
+        "shows": [
+            Option(show, label, counts.of(show), chosen=show is state.queue.show)
+            for show, label in _SHOWS.items()
+        ],
+        "orders": [
+            Option(order, label, None, chosen=order is state.queue.order)
+            for order, label in _ORDERS.items()
+        ],
+        "messages": [],  # the room shows them itself, with their undo
+    }
+
+
+def _why_empty(run: Run, state: RoomState, counts: QueueCounts) -> str:
+    if state.queue.show is not Show.UNDECIDED:
+        return "filter"
+    if counts.all == 0 and counts.unfinished:
+        return "waiting" if run.status == run.Status.RUNNING else "stopped"
+    return "ahead" if counts.unfinished else "finished"
+
+
+def _neighbour(state: RoomState, run: Run, run_sample_id: int | None) -> str:
+    return state.pair_url(run.pk, run_sample_id) if run_sample_id else ""
+
+
+def _version_tabs(view: PairView, shown: Version, state: RoomState) -> list[Tab]:
+    return [
+        Tab(
+            label=version.name,
+            url=state.here(of=version.key) or "?",
+            current=version is shown,
+            version=version,
+        )
+        for version in view.versions
+    ]
+
+
+def _layout_tabs(state: RoomState) -> list[Tab]:
+    return [
+        Tab(
+            label=label,
+            url=replace(state, layout=layout).here() or "?",
+            current=layout is state.layout,
+        )
+        for layout, label in _LAYOUTS.items()
+    ]
+
+
+def _base_tabs(view: PairView, shown: Version, state: RoomState) -> list[Tab]:
+    """What the version on screen may be compared with, where there is a choice."""
+    parent = view.version(shown.parent_key)
+    if shown.is_original or parent is None or parent.is_original:
+        return []
+    by_parent = state.against == "parent"
+    return [
+        Tab(label="the original", url=state.here(against="") or "?", current=not by_parent),
+        Tab(
+            label=f"the {parent.name.lower()}",
+            url=state.here(against="parent"),
+            current=by_parent,
+        ),
+    ]
+
+
+def _offers(view: PairView, shown: Version) -> list[Offer]:
+    """The two rewrites, and the edit on screen if it is one."""
+    target = view.primary if shown.is_original else shown
+    offers = []
+    for version in view.versions:
+        if version.candidate is None or (version.is_edit and version is not target):
+            continue
+        keys = [] if version.is_edit else [version.key]
+        offers.append(
+            Offer(
+                candidate=version.candidate,
+                name=version.name,
+                keys=[*keys, "c"] if version is target else keys,
+                on_screen=version is target,
+            )
+        )
+    return offers
+
+
+def _edit_base(view: PairView, shown: Version, draft: Draft | None) -> Version:
+    """What the editor started from: what was on screen, or what a refused edit says."""
+    if draft is None:
+        return shown
+    started = (v for v in view.versions if v.candidate and v.candidate.pk == draft.base)
+    return next(started, view.original)
+
+
+def _accept_means(view: PairView) -> str:
+    """What accepting the verdict would keep, in a word or two; empty where there is none."""
+    if not view.judged or view.verdict is None:
+        return ""
+    if not view.verdict.kept:
+        return "nothing"
+    return next(version.name.lower() for version in view.versions if version.chosen)
+
+
+def _timeline(view: PairView) -> list[Entry]:
+    """Decisions and comments together, the latest first."""
+    decided = [
+        Entry(
+            at=row.created_at,
+            decision=row,
+            undone_by=getattr(row, "undone_by", None),
+            counts=row == view.decision,
+        )
+        for row in view.history
+    ]
+    said = [Entry(at=comment.created_at, comment=comment) for comment in view.comments]
+    return sorted(decided + said, key=lambda entry: entry.at, reverse=True)
