@@ -197,8 +197,10 @@ GOOD = '[\n{"instruction": "a", "output": "b"},\n{"instruction": "c", "output": 
         ),
         (
             GOOD.replace('"c"', '"c\nd"'),
-            "Line 3: not valid JSON: invalid control character, "
-            'before \'\\nd", "output": "d"}\\n\'.',
+            (
+                "Line 3: not valid JSON: invalid control character, "
+                'before \'\\nd", "output": "d"}\\n\'.'
+            ),
         ),
         (
             GOOD.replace('"c"', '"\\q"'),
