@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django.core.paginator import Page
+    from django.db.models import QuerySet
 
     from refinement.models import Project, RejectedRow, Sample
 
@@ -37,6 +38,6 @@ def rejected_lines(dataset: Dataset) -> Iterator[str]:
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def ready_datasets(project: Project) -> list[Dataset]:
+def ready_datasets(project: Project) -> QuerySet[Dataset]:
     """The datasets that a run can start from, newest first."""
-    return list(project.datasets.filter(status=Dataset.Status.READY, sample_count__gt=0))
+    return project.datasets.filter(status=Dataset.Status.READY, sample_count__gt=0)

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from refinement.models import Worker
 
-ALIVE_FOR = timedelta(seconds=30)  # since a worker last said so; they say it every few seconds
+ALIVE_FOR = timedelta(seconds=20)  # since a worker last said so; they say it every 5 s
 
 
 def queues_alive() -> frozenset[str]:

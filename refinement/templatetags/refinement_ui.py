@@ -1,5 +1,6 @@
 """Small pieces that templates of all screens share: the theme, icons, bars, durations, figures."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -74,3 +75,25 @@ def rate(value: float | None) -> str:
 def short_hash(value: str) -> str:
     """The first twelve digits of a hash: enough to compare by eye."""
     return value[:12]
+
+
+@register.filter
+def compact(value: int) -> str:
+    """A large count in few digits: ``950``, ``12.4k``, ``3.05M``, ``1.20B``."""
+    for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k")):
+        if value >= size:
+            scaled = value / (1000 if unit == "k" else size)
+            return f"{scaled:.2f}{unit}" if scaled < 10 else f"{scaled:.1f}{unit}"
+    return f"{value:,}"
+
+
+@register.filter
+def last_part(path: str) -> str:
+    """A local model by its name, not by its folder; the name of a hub stays whole."""
+    return path.rstrip("/").rpartition("/")[2] if path.startswith(("/", "~", ".")) else path
+
+
+@register.filter
+def normal(value: Decimal) -> str:
+    """A decimal without the zeros at its end: ``0.15``, ``2``."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")

@@ -169,6 +169,29 @@ class RetryForm(forms.Form):
     run_sample = forms.IntegerField(required=False, min_value=1)
 
 
+class ExportForm(OnceForm):
+    """What an export holds."""
+
+    include = forms.ChoiceField(
+        label="Pairs",
+        choices=[
+            ("kept", "Only the kept pairs"),
+            ("all", "All pairs of the run"),
+        ],
+        initial="kept",
+        widget=forms.RadioSelect,
+    )
+    with_scores = forms.BooleanField(
+        label="With scores",
+        required=False,
+        help_text="Adds a field <code>srt</code> to each pair: whether it is kept, who said so, "
+        "the verdict, and IFD and r-IFD before and after.",
+    )
+
+    def options(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in ("include", "with_scores")}
+
+
 class EndpointForm(forms.Form):
     """A teacher. The service checks what only it knows; the limits stand beside the fields."""
 

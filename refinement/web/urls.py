@@ -18,6 +18,8 @@ urlpatterns += [
         ("refinement.web.review", "refinement.web.review"),
         ("refinement.web.health", "refinement.web.health"),
         ("refinement.web.datasets", "refinement.services.datasets"),
+        ("refinement.web.runs", "refinement.web.runs"),
+        ("refinement.web.exports", "refinement.web.exports"),
     )
     if find_spec(needs)
 ]

@@ -1,0 +1,164 @@
+"""A run in words and pictures: its stages as a flow, its settings and its failures in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec
+from refinement.models import Endpoint, RunSample, Student
+from refinement.templatetags.refinement_ui import last_part
+
+if TYPE_CHECKING:
+    from refinement.models import Run
+    from refinement.selectors.outcomes import RunOutcomes
+    from refinement.selectors.runs import RunProgress
+
+Stage, State = RunSample.Stage, RunSample.State
+
+_STEPS: tuple[tuple[str, str, str], ...] = (
+    (Stage.REFLECT_INSTRUCTION, "Rewrite the instruction", "teacher"),
+    (Stage.SELECT_INSTRUCTION, "Choose by IFD", "student"),
+    (Stage.REFLECT_RESPONSE, "Rewrite the response", "teacher"),
+    (Stage.SELECT_RESPONSE, "Choose by r-IFD", "student"),
+)
+
+REASONS: dict[str, tuple[str, str]] = {
+    "teacher_unreachable": (
+        "The teacher did not answer",
+        "Retry once it is up and answers again.",
+    ),
+    "refused_request": ("The teacher refused the request", "Read its words, then retry or skip."),
+    "empty": ("The teacher answered with nothing", "A retry may bring a text."),
+    "truncated": (
+        "The reply was cut off by the length limit",
+        "Use a teacher with a longer “longest reply”.",
+    ),
+    "refusal": ("The teacher declined to answer", "A retry seldom helps; read the pair."),
+    "unparsable": (
+        "The reply did not hold what was asked for",
+        "Retry, or choose staged turns for this teacher.",
+    ),
+    "filtered": ("The teacher's filter stopped the reply", "A retry seldom helps; read the pair."),
+    "student": ("The student could not score the pair", "Read its words, then retry."),
+    "worker_lost": ("The worker died while it held the pair", "Retry, and watch the worker."),
+    "internal": ("An unexpected problem", "Retry; if it stays, report it with the words below."),
+}
+
+
+def reason_words(reason: str) -> tuple[str, str]:
+    """A failure's reason as a title, and what to do about it."""
+    return REASONS.get(reason, (reason.replace("_", " ").capitalize() or "Unknown", "Retry."))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the flow. ``passed``: samples that have left it behind, forwards."""
+
+    stage: str
+    label: str
+    by: str
+    waiting: int
+    working: int
+    failed: int
+    passed: int
+    total: int
+    alive: bool  # a worker of its kind lives
+
+    @property
+    def is_over(self) -> bool:
+        return self.total > 0 and self.passed + self.failed == self.total
+
+
+def steps(progress: RunProgress) -> list[Step]:
+    lines = []
+    behind = 0  # samples that have not left the stages up to this one
+    for stage, label, by in _STEPS:
+        states = progress.counts[stage]
+        behind += sum(states.values())
+        lines.append(
+            Step(
+                stage=stage,
+                label=label,
+                by=by,
+                waiting=states.get(State.READY, 0),
+                working=states.get(State.LEASED, 0),
+                failed=states.get(State.FAILED, 0),
+                passed=progress.total - behind,
+                total=progress.total,
+                alive=by in progress.workers_alive,
+            )
+        )
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a stacked bar, in samples from its left end."""
+
+    kind: str
+    label: str
+    start: int
+    count: int
+
+
+def segments(progress: RunProgress, outcomes: RunOutcomes) -> list[Segment]:
+    """All samples of a run in one bar: what came of them, else where they are."""
+    open_ = max(progress.total - progress.done - progress.failed, 0)
+    parts = (
+        ("kept", "kept", outcomes.kept),
+        ("dropped", "not kept", max(progress.done - outcomes.kept, 0)),
+        ("failed", "failed", progress.failed),
+        ("working", "in work", min(progress.in_work, open_)),
+        ("waiting", "waiting", open_ - min(progress.in_work, open_)),
+    )
+    found, start = [], 0
+    for kind, label, count in parts:
+        found.append(Segment(kind=kind, label=label, start=start, count=count))
+        start += count
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run was frozen with, in words."""
+
+    teacher: str
+    teacher_url: str
+    protocol: str
+    student: str
+    template: str
+    filters: list[str]
+    prompt_version: str
+
+
+def settings_of(run: Run) -> Settings:
+    teacher = TeacherSpec.from_dict({"base_url": "", "model": ""} | run.config.get("teacher", {}))
+    student = StudentSpec.from_dict({"path": ""} | run.config.get("student", {}))
+    policy = PolicySpec.from_dict(run.config.get("policy", {}))
+    return Settings(
+        teacher=last_part(teacher.model),
+        teacher_url=teacher.base_url,
+        protocol=dict(Endpoint.Protocol.choices).get(teacher.protocol, teacher.protocol),
+        student=last_part(student.path),
+        template=dict(Student.Template.choices).get(student.template, student.template),
+        filters=_filters(policy),
+        prompt_version=str(run.config.get("prompt_version", "")),
+    )
+
+
+def _filters(policy: PolicySpec) -> list[str]:
+    words = []
+    if policy.require_response_accepted:
+        words.append("rewritten response accepted")
+    if policy.max_ifd is not None:
+        words.append(f"IFD below {policy.max_ifd:g}")
+    if policy.max_r_ifd is not None:
+        words.append(f"r-IFD below {policy.max_r_ifd:g}")
+    return words or ["every pair"]
+
+
+def missing_workers(progress: RunProgress) -> list[str]:
+    """The kinds of worker that this run waits for and that are not alive."""
+    waits_for = {step.by for step in steps(progress) if step.waiting or step.working}
+    return [name for name in ("teacher", "student") if name in waits_for - progress.workers_alive]

@@ -1,0 +1,219 @@
+"""Starting a run, watching it, steering it, and what failed in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from refinement.models import Run
+from refinement.selectors import access, failures
+from refinement.selectors.datasets import ready_datasets
+from refinement.selectors.outcomes import run_outcomes
+from refinement.selectors.runs import run_progress
+from refinement.selectors.workers import queues_alive
+from refinement.services import models_registry
+from refinement.services import runs as services
+from refinement.services.errors import ServiceError
+from refinement.services.submissions import AlreadySent, new_token, sent_once
+from refinement.web import run_page
+from refinement.web.forms import RetryForm, RunForm, add_service_error
+from refinement.web.http import Request, live, live_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpResponse
+    from django.utils.safestring import SafeString
+
+    from refinement.models import Project
+
+POLL_SECONDS = {Run.Status.RUNNING: 2, Run.Status.PAUSED: 5}
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: Request, project_id: int) -> HttpResponse:
+    project = access.project_for(request.user, project_id, at_least="owner")
+    teacher, student = models_registry.embedded_teacher(), models_registry.embedded_student()
+    datasets = ready_datasets(project)
+    if request.method == "GET":
+        start = {
+            "token": new_token(),
+            "teacher": teacher.pk,
+            "student": student.pk,
+            "dataset": request.GET.get("dataset"),
+        }
+        return _new_page(request, project, RunForm(initial=start, datasets=datasets))
+    form = RunForm(request.POST, datasets=datasets)
+    if form.is_valid():
+        response = _start(request, project, form)
+        if response is not None:
+            return response
+    return _new_page(request, project, form, status=422)
+
+
+def _start(request: Request, project: Project, form: RunForm) -> HttpResponse | None:
+    """The redirect to the new run; ``None`` where the form now says why there is none."""
+    data = form.cleaned_data
+    try:
+        with sent_once(token=data["token"], user=request.user) as submission:
+            run = services.start_run(
+                project=project,
+                dataset=data["dataset"],
+                teacher=data["teacher"],
+                student=data["student"],
+                policy=form.policy(),
+                user=request.user,
+                name=data["name"],
+                protocol=data["protocol"],
+                template=data["template"],
+                limit=data["limit"],
+            )
+            submission.location = reverse("run", args=[run.pk])
+    except AlreadySent as sent:
+        messages.info(request, "This run was started already, once.")
+        return redirect(sent.location or reverse("project", args=[project.pk]))
+    except ServiceError as error:
+        add_service_error(form, error)
+        return None
+    return redirect(submission.location)
+
+
+def _new_page(request: Request, project: Project, form: RunForm, status: int = 200) -> HttpResponse:
+    alive = queues_alive()
+    context = {
+        "project": project,
+        "form": form,
+        "missing_workers": [name for name in ("teacher", "student") if name not in alive],
+    }
+    return render(request, "runs/new.html", context, status=status)
+
+
+@require_GET
+def show(request: Request, run_id: int) -> HttpResponse:
+    run = access.run_for(request.user, run_id)
+    html, _ = _live_part(request, run)
+    context = {"run": run, "live": html, "role": access.role_of(request.user, run.project)}
+    return render(request, "runs/page.html", context)
+
+
+@require_GET
+def progress(request: Request, run_id: int) -> HttpResponse:
+    """The part of the page that changes while the run works."""
+    run = access.run_for(request.user, run_id)
+    return live_response(request, *_live_part(request, run))
+
+
+def _live_part(request: Request, run: Run) -> tuple[SafeString, str]:
+    progress, outcomes = run_progress(run), run_outcomes(run)
+    run.status, run.notice = progress.status, progress.notice
+    context: dict[str, Any] = {
+        "run": run,
+        "project": run.project,
+        "role": access.role_of(request.user, run.project),
+        "progress": progress,
+        "outcomes": outcomes,
+        "steps": run_page.steps(progress),
+        "segments": run_page.segments(progress, outcomes),
+        "settings": run_page.settings_of(run),
+        "missing_workers": run_page.missing_workers(progress),
+        "failures": _failure_lines(progress.failures),
+    }
+    return live(
+        request,
+        element="run-live",
+        template="runs/_live.html",
+        url=reverse("run-progress", args=[run.pk]) + "?part=live",
+        every=POLL_SECONDS.get(Run.Status(run.status)),
+        context=context,
+    )
+
+
+def _failure_lines(counts: dict[str, int]) -> list[dict[str, Any]]:
+    lines = []
+    for reason, count in counts.items():
+        title, advice = run_page.reason_words(reason)
+        lines.append({"reason": reason, "count": count, "title": title, "advice": advice})
+    return lines
+
+
+@require_GET
+def failed(request: Request, run_id: int) -> HttpResponse:
+    run = access.run_for(request.user, run_id)
+    reason = request.GET.get("reason", "")
+    context = {
+        "run": run,
+        "role": access.role_of(request.user, run.project),
+        "reason": reason,
+        "reasons": _failure_lines(run_progress(run).failures),
+        "page": failures.failed_page(run, reason=reason, number=request.GET.get("page", 1)),
+    }
+    return render(request, "runs/failures.html", context)
+
+
+def _steer(
+    request: Request, run_id: int, act: Callable[..., Any], done: Callable[[Any], str]
+) -> HttpResponse:
+    """One POST of an owner: do it, and say what happened on the page it came back to."""
+    run = access.run_for(request.user, run_id, at_least="owner")
+    try:
+        result = act(run=run)
+    except ServiceError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, done(result))
+    return redirect("run", run_id)
+
+
+@require_POST
+def pause(request: Request, run_id: int) -> HttpResponse:
+    return _steer(
+        request, run_id, services.pause_run, lambda _: "Paused. What is in work is finished first."
+    )
+
+
+@require_POST
+def resume(request: Request, run_id: int) -> HttpResponse:
+    return _steer(request, run_id, services.resume_run, lambda _: "The run goes on.")
+
+
+@require_POST
+def cancel(request: Request, run_id: int) -> HttpResponse:
+    return _steer(
+        request,
+        run_id,
+        services.cancel_run,
+        lambda _: "Cancelled. What is done can still be reviewed and exported.",
+    )
+
+
+@require_POST
+def retry(request: Request, run_id: int) -> HttpResponse:
+    """Retry all that failed, or the one sample that is named."""
+    run = access.run_for(request.user, run_id, at_least="owner")
+    form = RetryForm(request.POST)
+    wanted = form.cleaned_data["run_sample"] if form.is_valid() else 0
+    run_sample = None if wanted is None else failures.failed_sample(run, wanted)
+    try:
+        count = services.retry_failed(run=run, run_sample=run_sample)
+    except ServiceError as error:
+        messages.error(request, str(error))
+    else:
+        words = "One pair is tried again." if count == 1 else f"{count:,} pairs are tried again."
+        messages.success(request, words)
+    return redirect("run-failures" if run_sample else "run", run_id)
+
+
+urlpatterns = [
+    path("projects/<int:project_id>/runs/new", new, name="run-new"),
+    path("runs/<int:run_id>", show, name="run"),
+    path("runs/<int:run_id>/progress", progress, name="run-progress"),
+    path("runs/<int:run_id>/failures", failed, name="run-failures"),
+    path("runs/<int:run_id>/pause", pause, name="run-pause"),
+    path("runs/<int:run_id>/resume", resume, name="run-resume"),
+    path("runs/<int:run_id>/cancel", cancel, name="run-cancel"),
+    path("runs/<int:run_id>/retry", retry, name="run-retry"),
+]
