@@ -91,28 +91,55 @@ def tokens(text: str) -> list[str]:
 
 
 def _compare(old: str, new: str) -> Iterator[_Block]:
+    """Blocks in order, by words where there are few enough, else by lines and then words."""
     old_words, new_words = tokens(old), tokens(new)
-    if len(old_words) * len(new_words) <= MAX_WORD_PRODUCT:
-        yield from _blocks(old_words, new_words)
-        return
+    start, end = _shared_ends(old_words, new_words)
+    yield _shared(old_words[:start])
+    old_rest = old_words[start : len(old_words) - end]
+    new_rest = new_words[start : len(new_words) - end]
+    if len(old_rest) * len(new_rest) <= MAX_WORD_PRODUCT:
+        yield from _blocks(old_rest, new_rest)
+    else:
+        yield from _compare_lines("".join(old_rest), "".join(new_rest))
+    yield _shared(old_words[len(old_words) - end :])
+
+
+def _compare_lines(old: str, new: str) -> Iterator[_Block]:
     old_lines, new_lines = old.splitlines(keepends=True), new.splitlines(keepends=True)
     if len(old_lines) * len(new_lines) > MAX_LINE_PRODUCT:
-        yield _Block(old, new, shared=old == new)
+        yield _Block(old, new, shared=False)
         return
     for block in _merge(_blocks(old_lines, new_lines)):
-        yield from _refine(block)
+        if block.shared:
+            yield block
+        else:
+            yield from _compare_block(block)
 
 
-def _refine(block: _Block) -> Iterator[_Block]:
+def _compare_block(block: _Block) -> Iterator[_Block]:
     """The words of a block of changed lines, where there are few enough to compare."""
-    if block.shared:
-        yield block
-        return
     old_words, new_words = tokens(block.old), tokens(block.new)
     if len(old_words) * len(new_words) <= MAX_WORD_PRODUCT // 10:
         yield from _blocks(old_words, new_words)
     else:
         yield block
+
+
+def _shared_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """How many tokens both begin with, and end with."""
+    shorter = min(len(old), len(new))
+    start = 0
+    while start < shorter and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    return start, end
+
+
+def _shared(words: Sequence[str]) -> _Block:
+    text = "".join(words)
+    return _Block(text, text, shared=True)
 
 
 def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[_Block]:
