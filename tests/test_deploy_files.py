@@ -1,4 +1,4 @@
-"""Dockerfile and compose file, held against the code: it shows when they drift, without an engine."""
+"""Dockerfile and compose file, held against the code: drift shows without an engine."""
 
 from __future__ import annotations
 
