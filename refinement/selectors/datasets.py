@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from refinement.models import Project, RejectedRow, Sample
 
-REJECTED_PER_PAGE = 50
+REJECTED_PER_PAGE = 20
 SAMPLES_PER_PAGE = 5
 
 

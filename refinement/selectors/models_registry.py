@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def endpoint_lines() -> Sequence[Endpoint]:
     """Each with ``run_count``; the embedded one first."""
-    return list(Endpoint.objects.annotate(run_count=Count("runs")))
+    return list(Endpoint.objects.annotate(run_count=Count("runs")).order_by("-embedded", "name"))
 
 
 def student_lines() -> Sequence[Student]:
     """Each with ``run_count``; the embedded one first."""
-    return list(Student.objects.annotate(run_count=Count("runs")))
+    return list(Student.objects.annotate(run_count=Count("runs")).order_by("-embedded", "name"))

@@ -1,6 +1,6 @@
 """What people type, checked. A form tells what is wrong beside the field."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db.models import QuerySet
@@ -86,10 +86,21 @@ class DatasetForm(OnceForm):
         return self.cleaned_data
 
 
+if TYPE_CHECKING:  # Django's own class takes no parameter at run time
+    _DatasetField = forms.ModelChoiceField[Dataset]
+else:
+    _DatasetField = forms.ModelChoiceField
+
+
+class DatasetChoice(_DatasetField):
+    def label_from_instance(self, obj: Dataset) -> str:
+        return f"{obj.name} ({obj.sample_count:,} pairs)"
+
+
 class RunForm(OnceForm):
     """All that shapes a run. The three switches are the policy's filters."""
 
-    dataset = forms.ModelChoiceField(
+    dataset = DatasetChoice(
         queryset=Dataset.objects.none(),
         empty_label=None,
         error_messages={"invalid_choice": "Choose a dataset of this project that is ready."},
@@ -135,6 +146,7 @@ class RunForm(OnceForm):
         help_text="At 1 or above, the response does not tell what was asked.",
     )
     name = forms.CharField(
+        label="Name of the run",
         max_length=200,
         required=False,
         help_text="Left empty, it is named after the dataset and the teacher.",
