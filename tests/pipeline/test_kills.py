@@ -1,0 +1,167 @@
+"""kill -9 of everything that may be killed, in mid-run, with real processes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from refinement.models import Candidate, Run, RunSample, Score, TeacherCall, Verdict, Worker
+from refinement.selectors.selection import effective_pairs
+from refinement.selectors.workers import queues_alive
+from refinement.services.exports import create_export
+from tests.pipeline.processes import Cluster
+from tests.pipeline.world import World, make_world, standings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+
+SAMPLES = 20
+CALLS = 5 * SAMPLES  # three steps for an instruction, two for a response
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, process_env: dict[str, str]) -> Iterator[Cluster]:
+    cluster = Cluster(folder=tmp_path, env=process_env)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def world(cluster: Cluster, student_path: Path, wakes: object) -> World:
+    """A teacher that takes a while, and every worker. This process sends no message at all."""
+    url = cluster.start_teacher("--latency", "0.15")
+    cluster.start_broker()
+    for queue in ("teacher", "student", "default"):
+        cluster.start_worker(queue)
+    cluster.start_beat()
+    return make_world(student_path=student_path, base_url=url)
+
+
+def calls() -> int:
+    return TeacherCall.objects.count()
+
+
+def is_complete(run: Run) -> bool:
+    return Run.objects.get(pk=run.pk).status == Run.Status.COMPLETE
+
+
+def selection(run: Run) -> list[tuple[Any, ...]]:
+    """What an export holds: every pair, where it comes from, whether it is kept and why."""
+    return [
+        (s.position, s.pair, s.source, s.kept, s.reason, s.extra)
+        for s in effective_pairs(run, include="all")
+    ]
+
+
+def check_nothing_lost(run: Run) -> None:
+    assert standings(run) == [("done", "done")] * SAMPLES
+    kinds = Counter(Candidate.objects.filter(run_sample__run=run).values_list("kind", flat=True))
+    assert kinds == {"instruction": SAMPLES, "response": SAMPLES}
+    assert Score.objects.filter(run_sample__run=run).count() == 3 * SAMPLES
+    assert Verdict.objects.filter(run_sample__run=run, kept__isnull=False).count() == SAMPLES
+    stored = TeacherCall.objects.filter(run_sample__run=run)
+    fresh = Run.objects.get(pk=run.pk)
+    assert stored.count() == fresh.teacher_calls == CALLS
+    assert fresh.completion_tokens == sum(stored.values_list("completion_tokens", flat=True))
+    assert fresh.scored_pairs == 3 * SAMPLES
+
+
+def paid_twice(cluster: Cluster) -> set[str]:
+    """The replies that the teacher gave more than once."""
+    replies = Counter(entry["reply"] for entry in cluster.requests())
+    return {reply for reply, count in replies.items() if count > 1}
+
+
+def stored() -> set[str]:
+    return set(TeacherCall.objects.values_list("text", flat=True))
+
+
+def exported(cluster: Cluster, run: Run) -> list[dict[str, Any]]:
+    """The file that the workers write of a run."""
+    export = create_export(run=run, user=None, options={"include": "all"})
+
+    def is_written() -> bool:
+        export.refresh_from_db()
+        return export.status == "ready"
+
+    cluster.wait_for("the export", is_written)
+    path = cluster.folder / "data" / "files" / export.file.name
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def freeze_past_its_leases(cluster: Cluster) -> None:
+    """Stop the teacher's worker in mid-work, let another take its samples over, and thaw it."""
+    cluster.freeze("teacher")
+    held = RunSample.objects.filter(state="leased", stage__startswith="reflect")
+    tokens = set(held.values_list("lease_token", flat=True))
+    assert tokens
+    cluster.running["frozen"] = cluster.running.pop("teacher")
+    cluster.start_worker("teacher")
+    cluster.wait_for(
+        "the samples to be taken over",
+        lambda: not RunSample.objects.filter(lease_token__in=tokens).exists(),
+    )
+    cluster.thaw("frozen")
+
+
+def test_a_run_survives_every_death(cluster: Cluster, world: World) -> None:
+    """kill -9 of each worker and of the broker, and a worker that freezes past its leases."""
+    run = world.run(SAMPLES)
+    cluster.wait_for("some calls", lambda: calls() >= CALLS // 5)
+    cluster.kill("teacher")
+    stored_at_kill = stored()
+    cluster.start_worker("teacher")
+    cluster.wait_for("scores", Score.objects.exists)
+    cluster.kill("student")
+    cluster.start_worker("student")
+    cluster.wait_for("more calls", lambda: calls() >= CALLS * 2 // 5)
+    cluster.kill("broker")
+    cluster.start_broker()
+    cluster.wait_for("yet more calls", lambda: calls() >= CALLS * 3 // 5)
+    stored_at_freeze = stored()
+    freeze_past_its_leases(cluster)
+    cluster.wait_for("the end", lambda: is_complete(run))
+
+    check_nothing_lost(run)
+    twice = paid_twice(cluster)
+    assert not twice & stored_at_kill, "a stored reply is never paid again"
+    assert len(twice - stored_at_freeze) <= world.endpoint.max_concurrency, (
+        "in flight at the freeze"
+    )
+    assert len(twice & stored_at_freeze) <= world.endpoint.max_concurrency, "in flight at the kill"
+    assert len(cluster.requests()) == CALLS + len(twice), "and no reply was paid three times"
+
+    undisturbed = world.run(SAMPLES)
+    cluster.wait_for("the other run", lambda: is_complete(undisturbed))
+    assert selection(run) == selection(undisturbed)
+    assert exported(cluster, run) == exported(cluster, undisturbed)
+
+
+def test_workers_that_are_told_to_stop_leave_no_lease_behind(
+    cluster: Cluster, world: World
+) -> None:
+    run = world.run(SAMPLES)
+    cluster.wait_for("scores", Score.objects.exists)
+    assert queues_alive() == {"teacher", "student", "default"}
+    for name in ("teacher", "student", "default", "beat"):
+        assert cluster.terminate(name, seconds=10) == 0, cluster.logs()
+    assert not RunSample.objects.filter(state="leased").exists()
+    assert not Worker.objects.exists()
+    assert not is_complete(run)
+    before = calls()
+
+    cluster.start_worker("teacher")
+    cluster.send("refinement.teach", run.pk)
+    cluster.wait_for("more calls", lambda: calls() > before)
+    cluster.kill("broker")
+    assert cluster.terminate("teacher", seconds=10) == 0, "even while the broker is down"
+    assert not RunSample.objects.filter(state="leased").exists()
+    assert not RunSample.objects.filter(attempts__gt=0).exists()
