@@ -90,7 +90,7 @@ def _limit_problem(limit: int) -> RecordError:
 def _read_lines(source: TextSource, limit: int, text: str, line: int) -> Iterator[Raw]:
     decoder = StrictDecoder()
     for number, content, ended in _lines(source, limit, text, line):
-        stripped = content.strip(" \t\r")
+        stripped = content.strip(" \t\r\ufeff")  # files put together keep their marks
         if stripped:
             value: Any = None
             problem: RecordError | None = _limit_problem(limit)

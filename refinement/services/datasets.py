@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from itertools import islice
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -35,7 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH = 1000  # records a transaction
+# A transaction takes so many records, or fewer if they are long: what is read is held in memory.
+BATCH_RECORDS = 1000
+BATCH_BYTES = 4 * 1024**2
 
 
 def create_dataset(
@@ -206,7 +207,14 @@ class _Import:
 
 
 def _batches(items: Iterator[Record | Rejected]) -> Iterator[list[Record | Rejected]]:
-    while batch := list(islice(items, BATCH)):
+    batch: list[Record | Rejected] = []
+    begin = 0
+    for item in items:
+        batch.append(item)
+        if len(batch) == BATCH_RECORDS or item.read_bytes - begin >= BATCH_BYTES:
+            yield batch
+            batch, begin = [], item.read_bytes
+    if batch:
         yield batch
 
 

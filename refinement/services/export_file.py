@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -107,7 +108,8 @@ def write_selection(
     except OSError as error:
         raise ServiceError(_disk_sentence(error, path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
     return tally
 
 

@@ -44,6 +44,11 @@ def test_the_last_line_needs_no_newline(read: Read) -> None:
     assert summary(read(lines(alpaca(), alpaca()).rstrip())) == [(1, "ok"), (2, "ok")]
 
 
+def test_files_put_together_may_keep_their_marks(read: Read) -> None:
+    text = "\ufeff" + lines(alpaca())
+    assert summary(read(text + text)) == [(1, "ok"), (2, "ok")]
+
+
 def test_other_line_separators_are_text(read: Read) -> None:
     first, second = read(
         json.dumps(alpaca("a\u2028b\u0085c"), ensure_ascii=False) + "\n" + lines(alpaca())

@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from refinement.method.pairs import Pair, Turn
 from refinement.models import Dataset, Membership, Project, RejectedRow, Sample, User
-from refinement.services import datasets
 from refinement.services.datasets import (
     content_hash,
     create_dataset,
@@ -330,6 +328,24 @@ def test_progress_shows_while_the_import_runs(
     assert seen == [("importing", count) for count in (1000, 2000, 3000, 3500)]
 
 
+def test_long_records_are_saved_in_small_batches(
+    upload: Callable[[bytes], Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = upload(jsonl(*(alpaca(n, pad="x" * 1024**2) for n in range(12))))
+    sizes: list[int] = []
+    bulk_create = Sample.objects.bulk_create
+
+    def watch(samples: Any, *args: Any, **kwargs: Any) -> Any:
+        made = bulk_create(samples, *args, **kwargs)
+        sizes.append(len(made))
+        return made
+
+    monkeypatch.setattr(Sample.objects, "bulk_create", watch)
+    import_dataset(dataset_id=dataset.pk)
+    assert sum(sizes) == 12
+    assert max(sizes) <= 5
+
+
 # -- Delivered twice, killed, suspended -----------------------------------------------------------
 def test_a_second_delivery_changes_nothing(
     imported: Callable[[bytes], Dataset], upload: Callable[[bytes], Dataset]
@@ -468,7 +484,7 @@ def test_a_worker_that_slept_past_its_lease_changes_nothing(
     worker = Worker(large, database_url, sleeper=True)
     try:
         _, status = os.waitpid(worker.process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
+        assert os.WIFSTOPPED(status), worker.process.stderr and worker.process.stderr.read()
         wait_for_lease(large)
         import_dataset(dataset_id=large.pk)
         before = set(large.samples.values_list("pk", flat=True))
@@ -568,8 +584,3 @@ def test_the_command_takes_a_number_where_names_clash(
         call_command("import_dataset", str(path), "--project", "Cooking")
     call_command("import_dataset", str(path), "--project", str(other.pk))
     assert Dataset.objects.get().project == other
-
-
-def test_the_limits_have_sane_defaults() -> None:
-    assert settings.RECORD_LIMIT_BYTES < settings.UPLOAD_LIMIT_BYTES
-    assert datasets.BATCH > 0
