@@ -541,7 +541,7 @@ def test_the_command_imports_in_its_own_process(
     call_command("import_dataset", str(path), "--project", "Cooking", "--name", "Tips")
     dataset = Dataset.objects.get()
     out, err = capsys.readouterr()
-    assert out == f"Dataset {dataset.pk} “Tips”: 1 samples imported, 7 rejected.\n"
+    assert out == f"Dataset {dataset.pk} “Tips”: 1 imported, 7 rejected.\n"
     assert err.splitlines()[0].strip() == (
         'line 2: the field \'output\' is missing: {"instruction": "0"}'
     )

@@ -170,6 +170,16 @@ def test_all_of_them_may_leave_with_scores(room: Room, files: Path) -> None:
     assert (accept["by"], accept["decision"]) == (reviewer, "accept")
 
 
+def test_scores_of_an_earlier_round_are_replaced_in_place(room: Room, files: Path) -> None:
+    room.add(response=TIPS_RESPONSE)
+    add_extras(room, [{"srt": {"kept": False}, "id": 1}])
+    _, (plain,) = export(room)
+    assert plain["srt"] == {"kept": False}
+    _, (scored,) = export(room, with_scores=True)
+    assert list(scored) == ["srt", "id", "instruction", "output"]
+    assert scored["srt"]["kept"] is True
+
+
 def test_a_run_that_keeps_nothing_gives_an_empty_file(room: Room, files: Path) -> None:
     room.add(kept=False)
     made, records = export(room)

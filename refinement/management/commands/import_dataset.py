@@ -36,7 +36,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Dataset {dataset.pk} “{dataset.name}” is imported by a worker.")
             return
         self.stdout.write(
-            f"Dataset {dataset.pk} “{dataset.name}”: {dataset.sample_count:,} samples imported, "
+            f"Dataset {dataset.pk} “{dataset.name}”: {dataset.sample_count:,} imported, "
             f"{dataset.rejected_count:,} rejected."
         )
         self._print_rejected(dataset)
