@@ -47,7 +47,7 @@ def review(request: Request, run_id: int) -> HttpResponse:
     found = next_pair(run, state.queue)
     if found is not None:
         return redirect(state.pair_url(run.pk, found))
-    context = empty_context(run, state, Happened(toasts=_toasts(request)))
+    context = empty_context(request.user, run, state, Happened(toasts=_toasts(request)))
     return _answer(request, context, "review/_empty.html")
 
 

@@ -146,7 +146,7 @@ def room_context(
     }
 
 
-def empty_context(run: Run, state: RoomState, happened: Happened) -> dict[str, Any]:
+def empty_context(user: User, run: Run, state: RoomState, happened: Happened) -> dict[str, Any]:
     """The room when its filter holds no pair: why, and what to do next."""
     counts = queue_counts(run)
     return {
@@ -155,6 +155,7 @@ def empty_context(run: Run, state: RoomState, happened: Happened) -> dict[str, A
         "reason": _why_empty(run, state, counts),
         "poll_url": reverse("review", args=[run.pk]) + state.carry,
         "live": run.status == run.Status.RUNNING and counts.unfinished > 0,
+        "last_own": last_own_decision(run, user),
         "happened": happened,
     }
 
@@ -221,7 +222,7 @@ def _base_tabs(view: PairView, shown: Version, state: RoomState) -> list[Tab]:
     return [
         Tab(label="the original", url=state.here(against="") or "?", current=not by_parent),
         Tab(
-            label=f"the {parent.name.lower()}",
+            label=parent.name.lower(),
             url=state.here(against="parent"),
             current=by_parent,
         ),

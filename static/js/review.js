@@ -167,7 +167,17 @@
     }
   }
 
-  // -- A pair arrives -----------------------------------------------------------------------------
+  // -- A pair leaves, a pair arrives -----------------------------------------------------------------------------
+  function left() {
+    busy = true;
+    delete find("[data-room]").dataset.ready;
+  }
+
+  function answered() {
+    busy = false;
+    if (performance.now() - shownAt > GUARD_MS) find("[data-room]").dataset.ready = "";
+  }
+
   function arrived() {
     const inside = find("[data-room]");
     if (!inside) return;
@@ -179,7 +189,7 @@
     showCurrentLine();
     if (another) window.scrollTo(0, 0);
     placeFocus();
-    setTimeout(() => (inside.dataset.ready = ""), GUARD_MS);
+    setTimeout(() => busy || (inside.dataset.ready = ""), GUARD_MS);
   }
 
   function dress(toast) {
@@ -236,8 +246,8 @@
   document.addEventListener("submit", onSubmit, true);
   document.addEventListener("click", onClick);
   document.addEventListener("input", (event) => event.target.matches("[data-draft]") && keepDraft());
-  document.addEventListener("htmx:beforeRequest", forRoom(() => (busy = true)));
-  document.addEventListener("htmx:afterRequest", forRoom(() => (busy = false)));
+  document.addEventListener("htmx:beforeRequest", forRoom(left));
+  document.addEventListener("htmx:afterRequest", forRoom(answered));
   document.addEventListener("htmx:beforeSwap", onBeforeSwap);
   document.addEventListener("htmx:afterSettle", forRoom(arrived));
   document.addEventListener("htmx:historyRestore", arrived);

@@ -1,0 +1,62 @@
+"""What a person does in the product's pages, in words that tests can use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import Page, expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+
+class Visitor:
+    """One window. ``expected_statuses`` are answers of 400 and above that the test wants."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.troubles: list[str] = []
+        self.expected_statuses: set[int] = set()
+
+    def sign_in(self, username: str, password: str) -> None:
+        self.page.goto("/")
+        self.page.get_by_label("Username").fill(username)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page.get_by_role("heading", level=1)).to_have_text("Projects")
+
+    # -- The review room ----------------------------------------------------------------------
+    def open_review(self, run_id: int, query: str = "") -> None:
+        self.page.goto(f"/runs/{run_id}/review{query}")
+
+    def press(self, key: str) -> None:
+        """One key, once the pair on screen takes decisions (a guard against double taps)."""
+        self.wait_ready()
+        self.page.keyboard.press(key)
+
+    def click(self, name: str) -> None:
+        """A button of the decision bar, with the mouse."""
+        self.wait_ready()
+        self.choice(name).click()
+
+    def choice(self, name: str) -> Locator:
+        """A button of the decision bar, by its name."""
+        named = self.page.locator(".choice__name", has_text=name)
+        return self.page.locator(".decide .choice").filter(has=named)
+
+    def wait_ready(self) -> None:
+        self.page.locator("[data-room][data-ready]").wait_for(state="attached")
+
+    def sees_pair(self, number: int) -> None:
+        expect(self.title).to_have_text(f"Pair {number}")
+
+    def sees_toast(self, text: str) -> None:
+        expect(self.page.locator(".room-toasts")).to_contain_text(text)
+
+    @property
+    def title(self) -> Locator:
+        return self.page.locator("#pair-title")
+
+    @property
+    def middle(self) -> Locator:
+        return self.page.locator("section.pair")
