@@ -25,7 +25,8 @@ KINDS = {
     type(None): "null",
 }
 
-_STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A string that has no end is taken whole, so that a hostile text costs one pass only.
+_STEP = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[\[{\]}]', re.DOTALL)
 
 
 def kind(value: object) -> str:

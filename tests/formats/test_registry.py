@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from refinement.formats.alpaca import write_record
 from refinement.formats.registry import (
@@ -73,6 +75,31 @@ def test_read_bytes_only_grows(write: Write) -> None:
     assert seen == sorted(seen)
     assert len(set(seen)) > 2
     assert seen[-1] == path.stat().st_size
+
+
+GOOD = json.dumps([alpaca("é", history=[["a", "b"]], n=-1.5e3), alpaca()], indent=1).encode()
+
+
+@given(
+    st.sampled_from([GOOD, GOOD.replace(b"\n", b""), lines(alpaca(), alpaca()).encode()]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3), st.binary(max_size=4)), max_size=4),
+)
+def test_damaged_bytes_are_refused_not_tripped_over(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, damage: list[tuple[int, int, bytes]]
+) -> None:
+    for place, cut, put in damage:
+        content = content[:place] + put + content[place + cut :]
+    path = tmp_path_factory.mktemp("damaged") / "file"
+    path.write_bytes(content)
+    try:
+        items = list(read_records(path))
+    except FormatError as error:
+        assert str(error)  # noqa: PT017 - either outcome is right, others are not
+    else:
+        assert items
+        for item in items:
+            line = 1 + content.count(b"\n")
+            assert 1 <= item.line <= line
 
 
 @needs_data

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from refinement.formats.registry import Record, Rejected
+from refinement.formats.registry import FormatError, Record, Rejected
 from tests.formats.conftest import alpaca, lines
 
 if TYPE_CHECKING:
@@ -79,6 +79,12 @@ def test_a_bad_record_is_refused_and_the_next_one_read(
     assert last.line == 3
     (refused.field + refused.reason + refused.excerpt).encode()
     assert "\x00" not in refused.excerpt
+
+
+def test_a_hostile_nesting_costs_one_pass(read: Read) -> None:
+    hostile = "[" * 5000 + '"' + '\\"' * 500_000
+    with pytest.raises(FormatError, match="cut off"):
+        read("[" + json.dumps(alpaca()) + "," + hostile)
 
 
 def test_a_raw_nul_byte_is_refused(read: Read) -> None:
