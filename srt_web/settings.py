@@ -113,13 +113,12 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA_DIR / "static"
 MEDIA_ROOT = DATA_DIR / "files"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = True  # serves STATICFILES_DIRS as they are: no collectstatic, no copy
 UPLOAD_LIMIT_BYTES = env.int("SRT_UPLOAD_LIMIT_BYTES", default=5 * 1024**3)
 RECORD_LIMIT_BYTES = env.int("SRT_RECORD_LIMIT_BYTES", default=16 * 1024**2)
 # A form without its files: an edited pair of a million characters, each up to 12 bytes as sent.

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from celery import current_app
 from django.db import transaction
+from kombu import Connection
 from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,18 @@ def messages_waiting(task: str) -> int:
             return int(connection.default_channel.queue_declare(QUEUES[task]).message_count)
     except OperationalError:
         return 0
+
+
+def broker_answers() -> bool:
+    """Whether messages can be sent now. Soon answered: nobody waits for a broker that is silent."""
+    patience = {"socket_connect_timeout": 1, "socket_timeout": 1}
+    url = current_app.conf.broker_write_url or current_app.conf.broker_url
+    try:
+        with Connection(url, transport_options=patience) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+    except OperationalError:
+        return False
+    return True
 
 
 def _send(task: str, object_id: int) -> None:

@@ -1,25 +1,26 @@
 """All screens. One views file a screen; names are what templates and tests use."""
 
-from importlib.util import find_spec
+from django.urls import URLPattern, URLResolver
 
-from django.urls import URLPattern, URLResolver, include, path
-
-from refinement.web import accounts, models_pages, projects
+from refinement.web import (
+    accounts,
+    datasets,
+    exports,
+    health,
+    models_pages,
+    projects,
+    review,
+    runs,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *accounts.urlpatterns,
     *projects.urlpatterns,
+    *datasets.urlpatterns,
+    *runs.urlpatterns,
+    *review.urlpatterns,
+    *exports.urlpatterns,
     *models_pages.urlpatterns,
-]
-
-urlpatterns += [
-    path("", include(module))
-    for module, needs in (
-        ("refinement.web.review", "refinement.web.review"),
-        ("refinement.web.health", "refinement.web.health"),
-        ("refinement.web.datasets", "refinement.services.datasets"),
-        ("refinement.web.runs", "refinement.web.runs"),
-        ("refinement.web.exports", "refinement.web.exports"),
-    )
-    if find_spec(needs)
+    *health.urlpatterns,
+    *health.urlpatterns,
 ]
