@@ -1,0 +1,191 @@
+"""Every address, asked for by every kind of visitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from refinement.models import Comment, Dataset, Decision, Export, Membership, Project, Run
+from tests.web.conftest import WHO, House
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from django.test import Client
+
+MEMBERS = {"stranger": 404, "staff": 404, "viewer": 200, "reviewer": 200, "owner": 200}
+FROM_REVIEWER = MEMBERS | {"viewer": 403}
+FROM_OWNER = FROM_REVIEWER | {"reviewer": 403}
+EVERYBODY = dict.fromkeys(WHO, 200)
+STAFF = dict.fromkeys(WHO, 403) | {"staff": 200}
+LOGIN = 302
+
+
+@dataclass(frozen=True)
+class Door:
+    """``expected``: status by visitor; 200 stands for every success, of a POST the redirect."""
+
+    name: str
+    expected: dict[str, int]
+    of: Callable[[House], list[int]] = field(default=lambda _: [])
+    method: str = "get"
+    data: Callable[[House], dict[str, Any]] = field(default=lambda _: {})
+    public: bool = False
+
+
+def project(house: House) -> list[int]:
+    return [house.room.project.pk]
+
+
+def run(house: House) -> list[int]:
+    return [house.room.run.pk]
+
+
+def dataset(house: House) -> list[int]:
+    return [house.dataset.pk]
+
+
+def export(house: House) -> list[int]:
+    return [house.export.pk]
+
+
+def pair(house: House) -> list[int]:
+    return [house.room.run.pk, house.room.pairs[0].pk]
+
+
+def member(house: House) -> list[int]:
+    return [house.room.project.pk, house.membership("viewer").pk]
+
+
+def token(house: House) -> dict[str, Any]:
+    return {"token": str(uuid4())}
+
+
+DOORS = [
+    Door("home", EVERYBODY),
+    Door("account", EVERYBODY),
+    Door("theme", EVERYBODY, method="post", public=True),
+    Door("project-new", EVERYBODY),
+    Door("project-new", EVERYBODY, method="post", data=lambda _: {"name": "Another"}),
+    Door("project", MEMBERS, project),
+    Door("project-rename", FROM_OWNER, project),
+    Door("project-rename", FROM_OWNER, project, "post", lambda _: {"name": "Other"}),
+    Door("project-members", MEMBERS, project),
+    Door(
+        "project-members",
+        FROM_OWNER,
+        project,
+        "post",
+        lambda house: {"username": house.stranger.username, "role": "viewer"},
+    ),
+    Door("member-role", FROM_OWNER, member, "post", lambda _: {"role": "reviewer"}),
+    Door("member-remove", FROM_OWNER | {"viewer": 200}, member, "post"),
+    Door("dataset-upload", FROM_OWNER, project),
+    Door("dataset", MEMBERS, dataset),
+    Door("dataset-rejected", MEMBERS, dataset),
+    Door("dataset-delete", FROM_OWNER, dataset, "post"),
+    Door("run-new", FROM_OWNER, project),
+    Door("run", MEMBERS, run),
+    Door("run-progress", MEMBERS, run),
+    Door("run-failures", MEMBERS, run),
+    Door("run-pause", FROM_OWNER, run, "post"),
+    Door("run-resume", FROM_OWNER, run, "post"),
+    Door("run-cancel", FROM_OWNER, run, "post"),
+    Door("run-retry", FROM_OWNER, run, "post"),
+    Door("review", MEMBERS, run),
+    Door("review-pair", MEMBERS, pair),
+    Door("decide", FROM_REVIEWER, pair, "post", lambda _: {"action": "drop", "seen": 0}),
+    Door("comment", FROM_REVIEWER, pair, "post", lambda _: {"text": "Good."}),
+    Door("exports", MEMBERS, run),
+    Door("export-new", FROM_OWNER, run, "post", lambda _: token(_) | {"include": "kept"}),
+    Door("export-download", MEMBERS, export),
+    Door("export-manifest", MEMBERS, export),
+    Door("export-manifest-file", MEMBERS, export),
+    Door("endpoints", STAFF),
+    Door("endpoint-new", STAFF),
+    Door("students", STAFF),
+    Door("student-new", STAFF),
+]
+ELSEWHERE = {  # tested where their own subject is
+    "login": "test_accounts.py",
+    "logout": "test_accounts.py",
+    "undo": "test_review.py",
+    "healthz": "test_health.py",
+    "readyz": "test_health.py",
+}
+
+
+def names() -> Iterator[str]:
+    def walk(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+        for pattern in patterns:
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern.url_patterns)
+            elif pattern.name:
+                yield pattern.name
+
+    return walk(get_resolver().url_patterns)
+
+
+def test_no_address_is_forgotten_here() -> None:
+    assert set(names()) - {door.name for door in DOORS} - set(ELSEWHERE) == set()
+
+
+def knock(door: Door, house: House, client: Client) -> int:
+    url = reverse(door.name, args=door.of(house))
+    response = getattr(client, door.method)(url, door.data(house))
+    assert "/login" not in response.headers.get("Location", ""), "sent to the login page"
+    return 200 if response.status_code == 302 else response.status_code
+
+
+@pytest.mark.parametrize("who", [who for who in WHO if who != "anonymous"])
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: f"{door.method} {door.name}")
+def test_who_may_enter(door: Door, who: str, house: House) -> None:
+    assert knock(door, house, house.visitor(who)) == door.expected[who]
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: f"{door.method} {door.name}")
+def test_who_is_not_signed_in_is_asked_to(door: Door, house: House) -> None:
+    url = reverse(door.name, args=door.of(house))
+    response = getattr(house.visitor("anonymous"), door.method)(url, door.data(house))
+    assert response.status_code == LOGIN
+    assert response.headers["Location"].startswith("/login") != door.public
+
+
+def counts() -> list[object]:
+    models = (Project, Membership, Dataset, Export, Decision, Comment)
+    state = [Run.objects.values_list("status", flat=True).first(), Project.objects.first()]
+    return [*state, *(model.objects.count() for model in models)]
+
+
+@pytest.mark.parametrize("door", [d for d in DOORS if d.method == "post"], ids=lambda d: d.name)
+def test_nothing_changes_by_following_a_link(door: Door, house: House) -> None:
+    """A GET of what changes something is refused, or only shows a page."""
+    before = counts()
+    response = house.visitor("owner").get(reverse(door.name, args=door.of(house)))
+    pages = {d.name for d in DOORS if d.method == "get"} | {"decide", "comment"}
+    assert (response.status_code == 405) == (door.name not in pages)
+    assert counts() == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["project", "dataset", "run", "run-progress", "run-failures", "exports", "export-download"],
+)
+def test_what_does_not_exist_looks_like_what_is_not_yours(name: str, house: House) -> None:
+    missing = house.visitor("owner").get(reverse(name, args=[99999]))
+    foreign_id = {"project": project, "dataset": dataset, "export-download": export}.get(name, run)
+    foreign = house.visitor("stranger").get(reverse(name, args=foreign_id(house)))
+    assert missing.status_code == foreign.status_code == 404
+    assert "There is nothing here for you" in missing.content.decode()
+    assert house.room.project.name not in foreign.content.decode()
+
+
+def test_a_role_that_is_too_small_is_told_what_it_needs(house: House) -> None:
+    response = house.visitor("viewer").post(reverse("run-pause", args=run(house)))
+    text = response.content.decode()
+    assert response.status_code == 403
+    assert "This needs the role of owner in “Cooking”; yours is viewer." in text
