@@ -5,6 +5,9 @@ import os
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "srt_web.settings")
+# Read when a worker or command loads torch. Its threads then sleep while they wait for each other:
+# beside another busy process on the same cores, spinning made scoring two to four times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = Celery("srt_web")
 app.config_from_object("django.conf:settings", namespace="CELERY")

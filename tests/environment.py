@@ -45,6 +45,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
         "SRT_EMBEDDED_TEACHER_URL": f"http://127.0.0.1:{free_port()}/v1",
         "SRT_EMBEDDED_MODEL_DIR": str(REPOSITORY / "var" / "models" / "smollm2-135m-instruct"),
         "HF_HUB_OFFLINE": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # many processes of torch on few cores: waiting must not spin
         "HF_DATASETS_CACHE": str(data_dir / "datasets"),
     }
 
