@@ -99,10 +99,17 @@ def exported(cluster: Cluster, run: Run) -> list[dict[str, Any]]:
 
 def freeze_past_its_leases(cluster: Cluster) -> None:
     """Stop the teacher's worker in mid-work, let another take its samples over, and thaw it."""
-    cluster.freeze("teacher")
-    held = RunSample.objects.filter(state="leased", stage__startswith="reflect")
-    tokens = set(held.values_list("lease_token", flat=True))
-    assert tokens
+    tokens: set[str] = set()
+
+    def is_frozen_in_mid_work() -> bool:
+        cluster.freeze("teacher")
+        held = RunSample.objects.filter(state="leased", stage__startswith="reflect")
+        tokens.update(held.values_list("lease_token", flat=True))
+        if not tokens:
+            cluster.thaw("teacher")
+        return bool(tokens)
+
+    cluster.wait_for("the teacher to be in mid-work", is_frozen_in_mid_work)
     cluster.running["frozen"] = cluster.running.pop("teacher")
     cluster.start_worker("teacher")
     cluster.wait_for(
@@ -152,7 +159,7 @@ def test_workers_that_are_told_to_stop_leave_no_lease_behind(
     cluster.wait_for("scores", Score.objects.exists)
     assert queues_alive() == {"teacher", "student", "default"}
     for name in ("teacher", "student", "default", "beat"):
-        assert cluster.terminate(name, seconds=10) == 0, cluster.logs()
+        assert cluster.terminate(name, seconds=15) == 0, cluster.logs()
     assert not RunSample.objects.filter(state="leased").exists()
     assert not Worker.objects.exists()
     assert not is_complete(run)
@@ -162,6 +169,6 @@ def test_workers_that_are_told_to_stop_leave_no_lease_behind(
     cluster.send("refinement.teach", run.pk)
     cluster.wait_for("more calls", lambda: calls() > before)
     cluster.kill("broker")
-    assert cluster.terminate("teacher", seconds=10) == 0, "even while the broker is down"
+    assert cluster.terminate("teacher", seconds=15) == 0, "even while the broker is down"
     assert not RunSample.objects.filter(state="leased").exists()
     assert not RunSample.objects.filter(attempts__gt=0).exists()
