@@ -57,7 +57,13 @@ class Row:
     symbol: str
     values: list[float | int | None]
     digits: int
-    strong: bool = False
+
+    @property
+    def role(self) -> str:
+        """``strong`` for a ratio, ``given`` for the second of the two losses it comes from."""
+        if self.label.endswith("IFD"):
+            return "strong"
+        return "given" if self.label.startswith("given") else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,34 +111,22 @@ def score_table(view: PairView) -> ScoreTable | None:
         return None
     scores = [score for _, score in scored]
     rows = [
-        Row(label, symbol, [read(score) for score in scores], digits, strong)
-        for label, symbol, read, digits, strong in _MEASURES
+        Row(label, symbol, [read(score) for score in scores], digits)
+        for label, symbol, read, digits in _MEASURES
     ]
     notes = [f"{version.name}: {note}" for version, score in scored for note in _notes(score)]
     return ScoreTable([version for version, _ in scored], rows, notes, scores[0].template)
 
 
-_MEASURES: list[tuple[str, str, Callable[[Score], float | int | None], int, bool]] = [
-    ("Response alone", "L(y)", lambda s: s.loss_response, 3, False),
-    (
-        "Response, given the instruction",
-        "L(y|x)",
-        lambda s: s.loss_response_given_instruction,
-        3,
-        False,
-    ),
-    ("IFD", "", lambda s: s.ifd, 3, True),
-    ("Instruction alone", "L(x)", lambda s: s.loss_instruction, 3, False),
-    (
-        "Instruction, given the response",
-        "L(x|y)",
-        lambda s: s.loss_instruction_given_response,
-        3,
-        False,
-    ),
-    ("r-IFD", "", lambda s: s.r_ifd, 3, True),
-    ("Instruction tokens", "", lambda s: s.instruction_tokens, 0, False),
-    ("Response tokens", "", lambda s: s.response_tokens, 0, False),
+_MEASURES: list[tuple[str, str, Callable[[Score], float | int | None], int]] = [
+    ("Response alone", "L(y)", lambda s: s.loss_response, 3),
+    ("given the instruction", "L(y|x)", lambda s: s.loss_response_given_instruction, 3),
+    ("IFD", "", lambda s: s.ifd, 3),
+    ("Instruction alone", "L(x)", lambda s: s.loss_instruction, 3),
+    ("given the response", "L(x|y)", lambda s: s.loss_instruction_given_response, 3),
+    ("r-IFD", "", lambda s: s.r_ifd, 3),
+    ("Instruction tokens", "", lambda s: s.instruction_tokens, 0),
+    ("Response tokens", "", lambda s: s.response_tokens, 0),
 ]
 
 
