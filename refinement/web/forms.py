@@ -179,6 +179,7 @@ class RetryForm(forms.Form):
     """One sample of a run, or none for all of them."""
 
     run_sample = forms.IntegerField(required=False, min_value=1)
+    reason = forms.CharField(required=False, max_length=40)  # what the list is narrowed to
 
 
 class ExportForm(OnceForm):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from refinement.models import Run
@@ -195,7 +196,9 @@ def retry(request: Request, run_id: int) -> HttpResponse:
     """Retry all that failed, or the one sample that is named."""
     run = access.run_for(request.user, run_id, at_least="owner")
     form = RetryForm(request.POST)
-    wanted = form.cleaned_data["run_sample"] if form.is_valid() else 0
+    if not form.is_valid():
+        raise access.NoAccess("No such failed sample.")
+    wanted, reason = form.cleaned_data["run_sample"], form.cleaned_data["reason"]
     run_sample = None if wanted is None else failures.failed_sample(run, wanted)
     try:
         count = services.retry_failed(run=run, run_sample=run_sample)
@@ -204,7 +207,9 @@ def retry(request: Request, run_id: int) -> HttpResponse:
     else:
         words = "One pair is tried again." if count == 1 else f"{count:,} pairs are tried again."
         messages.success(request, words)
-    return redirect("run-failures" if run_sample else "run", run_id)
+    if run_sample is None:
+        return redirect("run", run_id)
+    return redirect(f"{reverse('run-failures', args=[run_id])}?{urlencode({'reason': reason})}")
 
 
 urlpatterns = [

@@ -2,12 +2,17 @@
 // plain file field.
 "use strict";
 
-const megabytes = (n) =>
-  n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))} kB` : n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e9).toFixed(2)} GB`;
+// In the units of the server's own messages: 1 KB is 1024 bytes.
+function size(bytes) {
+  if (bytes < 1024) return `${bytes} bytes`;
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), 4);
+  return `${(bytes / 1024 ** power).toFixed(1)} ${["KB", "MB", "GB", "TB"][power - 1]}`;
+}
 
 function complain(form, sentence) {
   const place = form.querySelector("[data-drop-error]");
   place.replaceChildren();
+  place.closest(".field").toggleAttribute("data-invalid", Boolean(sentence));
   if (!sentence) return;
   const line = document.createElement("p");
   line.className = "field__error";
@@ -18,13 +23,18 @@ function complain(form, sentence) {
 function showChosen(form) {
   const file = form.querySelector("input[type=file]").files[0];
   const hint = form.querySelector("[data-drop-hint]");
-  const chosen = form.querySelector("[data-drop-chosen]");
+  const name = form.querySelector("[data-drop-chosen]");
   hint.hidden = Boolean(file);
-  chosen.hidden = !file;
-  chosen.textContent = file ? `${file.name} · ${megabytes(file.size)}` : "";
+  name.hidden = !file;
+  name.textContent = file ? `${file.name} · ${size(file.size)}` : "";
+}
+
+function chosen(form) {
+  showChosen(form);
+  const file = form.querySelector("input[type=file]").files[0];
   const limit = Number(form.dataset.limit);
-  complain(form, file && file.size > limit ? `The file has ${megabytes(file.size)}; the limit is ${megabytes(limit)}. Split it, and upload the parts.` : "");
-  return file;
+  const tooLarge = file && file.size > limit;
+  complain(form, tooLarge ? `The file has ${size(file.size)}; the limit is ${size(limit)}. Split it, and upload the parts.` : "");
 }
 
 function dress(form) {
@@ -33,7 +43,7 @@ function dress(form) {
   drop.classList.add("drop--live");
   showChosen(form);
   // The server's own words about the last try stay until another file is chosen.
-  input.addEventListener("change", () => showChosen(form));
+  input.addEventListener("change", () => chosen(form));
   for (const name of ["dragenter", "dragover"]) {
     drop.addEventListener(name, (event) => {
       event.preventDefault();
@@ -47,7 +57,7 @@ function dress(form) {
     event.preventDefault();
     if (!event.dataTransfer.files.length) return;
     input.files = event.dataTransfer.files;
-    showChosen(form);
+    chosen(form);
   });
   form.querySelector("[data-upload-stop]").addEventListener("click", () => htmx.trigger(form, "htmx:abort"));
 }
@@ -65,7 +75,7 @@ function progress(form, loaded, total) {
   const part = Math.floor((100 * loaded) / total);
   form.querySelector("progress").value = part;
   form.querySelector("[data-upload-words]").textContent =
-    loaded < total ? `${megabytes(loaded)} of ${megabytes(total)} sent, ${part} %` : "All of it is sent; the server is storing it.";
+    loaded < total ? `${size(loaded)} of ${size(total)} sent, ${part} %` : "All of it is sent; the server is storing it.";
 }
 
 document.addEventListener("htmx:beforeRequest", (event) => {

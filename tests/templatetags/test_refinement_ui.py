@@ -49,7 +49,7 @@ def test_duration(seconds: float | None, words: str) -> None:
     ("value", "words"),
     [
         (None, "–"),
-        (0, "0.00"),
+        (0, "0"),
         (0.254, "0.25"),
         (3.44, "3.4"),
         (242.4, "242"),

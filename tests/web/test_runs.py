@@ -55,7 +55,7 @@ def test_the_form_offers_what_there_is(house: House, student: Student) -> None:
     text = house.visitor("owner").get(url, {"dataset": house.dataset.pk}).content.decode()
     for offered in ("Tips (2 pairs)", "House teacher", "On disk", "SmolLM2-135M (embedded)"):
         assert offered in text
-    assert "No teacher worker is alive now." in text
+    assert "No teacher worker and no student worker is alive now." in text
     alive("teacher", "student")
     text = house.visitor("owner").get(url).content.decode()
     assert "worker is alive now" not in text
