@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.utils.html import format_html, format_html_join
+
 from refinement.web.diff import Change, Segment, diff_words
 from refinement.web.review_state import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from django.utils.safestring import SafeString
 
     from refinement.selectors.review import PairView, Version
 
@@ -40,6 +44,18 @@ class Passage:
     @property
     def length(self) -> int:
         return max(self.old_length, self.new_length)
+
+    @property
+    def whole_html(self) -> SafeString:
+        return _html(self.whole)
+
+    @property
+    def old_html(self) -> SafeString:
+        return _html(self.old)
+
+    @property
+    def new_html(self) -> SafeString:
+        return _html(self.new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +133,21 @@ def _cut(segments: Iterable[Segment], limit: int | None) -> tuple[list[Segment],
         cut += len(segment.text) - left
         left = 0
     return kept, cut
+
+
+def _html(segments: Sequence[Segment]) -> SafeString:
+    """A text with its changes marked, and not one blank that is not in the text."""
+    if not segments:
+        return format_html('<span class="nothing">{}</span>', "empty")
+    return format_html_join("", "{}", ((_marked(segment),) for segment in segments))
+
+
+def _marked(segment: Segment) -> str:
+    if segment.change is Change.EQUAL:
+        return segment.visible
+    tag = "del" if segment.change is Change.DELETE else "ins"
+    if segment.blank:  # nobody would see it: a style sets a sign before it
+        return format_html(
+            '<{} class="blank blank--{}">{}</{}>', tag, segment.blank, segment.visible, tag
+        )
+    return format_html("<{}>{}</{}>", tag, segment.visible, tag)
