@@ -22,5 +22,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *exports.urlpatterns,
     *models_pages.urlpatterns,
     *health.urlpatterns,
-    *health.urlpatterns,
 ]
