@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -84,10 +85,8 @@ class Child:
     def signal_group(self, number: int) -> None:
         """Send a signal to the child and all that it started."""
         if self.process is not None:
-            try:
+            with suppress(ProcessLookupError):  # gone already, which is what was wanted
                 os.killpg(self.process.pid, number)
-            except ProcessLookupError:
-                pass  # gone already, which is what was wanted
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log, for a message."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
 from refinement.embedded.errors import EmbeddedError
@@ -19,6 +20,18 @@ def port_answers(port: int, host: str = "127.0.0.1") -> bool:
             return True
     except OSError:
         return False
+
+
+def http_answers(path: str, *, port: int, host: str = "127.0.0.1", name: str = "localhost") -> bool:
+    """Whether a GET of ``path``, asked for by the host name ``name``, is soon answered with 200."""
+    connection = HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Host": name})
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def wait_for_port(port: int, *, process: subprocess.Popen[bytes], seconds: float = 30) -> None:

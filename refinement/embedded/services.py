@@ -38,9 +38,15 @@ class Plan:
     students: int = 1
 
     @property
+    def reach(self) -> str:
+        """The address at which this machine reaches the web server."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
+    @property
     def url(self) -> str:
-        shown = "localhost" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
-        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}/"
+        """What to open in a browser on this machine."""
+        host = f"[{self.reach}]" if ":" in self.reach else self.reach
+        return f"http://{host}:{self.port}/"
 
 
 def check_ports(plan: Plan) -> None:

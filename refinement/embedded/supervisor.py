@@ -11,8 +11,6 @@ import os
 import shutil
 import signal
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +20,7 @@ from django.core.management import call_command
 from refinement.embedded.child import Child
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.model import ensure_embedded_model
-from refinement.embedded.ports import port_answers
+from refinement.embedded.ports import http_answers, port_answers
 from refinement.embedded.services import (
     Plan,
     broker_port,
@@ -30,6 +28,7 @@ from refinement.embedded.services import (
     owns_broker,
     recipes,
 )
+from refinement.embedded.teacher_server import teacher_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,28 +141,28 @@ class Supervisor:
 
         Raises EmbeddedError when that takes too long, with what is missing.
         """
-        if self.run_until(self._is_ready, seconds=START_SECONDS):
+        if self.run_until(self.all_answer, seconds=START_SECONDS):
             return True
         if self.stopping:
             return False
         logs = Path(settings.DATA_DIR) / "logs"
         raise EmbeddedError(f"Not everything started within {START_SECONDS:g} s: see {logs}.")
 
-    def _is_ready(self) -> bool:
-        host = self.plan.host if self.plan.host != "0.0.0.0" else "127.0.0.1"  # noqa: S104
-        try:
-            url = f"http://{host}:{self.plan.port}/readyz"
-            request = urllib.request.Request(url, headers={"Host": "localhost"})  # noqa: S310
-            with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - ourselves
-                pass
-        except (urllib.error.URLError, OSError):
+    def all_answer(self) -> bool:
+        """Whether ``/readyz`` says that everything does its work, and the teacher too."""
+        plan = self.plan
+        if not http_answers("/readyz", port=plan.port, host=plan.reach, name=known_host()):
             return False
-        return not self.plan.teacher or self._teacher_is_ready()
+        return not plan.teacher or teacher_answers()
 
-    def _teacher_is_ready(self) -> bool:
-        from refinement.embedded.teacher_server import teacher_answers
-
-        return teacher_answers()
+    def check_not_hopeless(self, most_deaths: int) -> None:
+        """Raise EmbeddedError when a child died so many times in a row, with its last words."""
+        for child in self.children:
+            if child.failures >= most_deaths:
+                raise EmbeddedError(
+                    f"The {child.recipe.name} keeps dying: {child.last_words(1) or 'it is silent'} "
+                    f"(see {child.log_path})."
+                )
 
     # -- End -----------------------------------------------------------------------------------
     def stop(self) -> None:
@@ -201,6 +200,12 @@ class Supervisor:
             self.stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def known_host() -> str:
+    """A host name that the web process answers to."""
+    names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
+    return "localhost" if "localhost" in names or not names else names[0]
 
 
 def check_disk(folder: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,7 +13,7 @@ from django.conf import settings
 
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.model import ensure_embedded_model
-from refinement.embedded.ports import check_port_is_free, wait_for_port
+from refinement.embedded.ports import check_port_is_free, http_answers, wait_for_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,12 +53,8 @@ def teacher_command(model_dir: Path) -> list[str]:
 
 def teacher_answers() -> bool:
     """Whether a server answers at the embedded teacher's address."""
-    url = settings.EMBEDDED_TEACHER_URL.removesuffix("/v1") + "/health"
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310 - from the settings
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    host, port = teacher_address()
+    return http_answers("/health", port=port, host=host)
 
 
 @contextlib.contextmanager

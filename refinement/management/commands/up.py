@@ -46,13 +46,16 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def add_plan_arguments(parser: ArgumentParser) -> None:
-    """The options that shape what is started; ``manage.py demo`` has them too."""
+def add_plan_arguments(parser: ArgumentParser, *, teacher: bool = True) -> None:
+    """The options that shape what is started. ``manage.py demo`` has them too, but its teacher."""
     parser.add_argument("--host", default="127.0.0.1", help="address of the web server")
     parser.add_argument("--port", type=int, default=8000, help="port of the web server")
     parser.add_argument(
         "--students", type=int, default=1, metavar="N", help="number of student processes"
     )
+    parser.set_defaults(no_teacher=False)
+    if not teacher:
+        return
     parser.add_argument(
         "--no-teacher",
         action="store_true",
