@@ -33,7 +33,7 @@ def locate(path: str, revision: str = "") -> Path:
     """
     place = Path(path).expanduser()
     try:
-        if place.exists():
+        if path and "\0" not in path and place.exists():
             return place.resolve()
     except OSError as error:
         raise StudentError(f"The student path {path!r} cannot be read: {error.strerror}.") from None
@@ -107,8 +107,7 @@ def _check_folder(folder: Path) -> None:
 def _check_weights(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        missing = sorted(name for name in shards if not (folder / name).is_file())
+        missing = sorted(name for name in _shards(index) if not (folder / name).is_file())
         if missing:
             raise StudentError(f"{folder} lacks the weight file {missing[0]}: download it again.")
         return
@@ -120,6 +119,14 @@ def _check_weights(folder: Path) -> None:
             "save the model as safetensors first."
         )
     raise StudentError(f"{folder} has no weights: give {WANTED}.")
+
+
+def _shards(index: Path) -> set[str]:
+    """The weight files that an index names."""
+    try:
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise StudentError(f"{index} is broken: download or save the model again.") from None
 
 
 def _check_gguf(file: Path) -> None:
