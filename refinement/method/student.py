@@ -14,6 +14,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from jinja2 import TemplateError
 from safetensors import SafetensorError
 from torch.nn import functional
@@ -34,6 +35,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What transformers raises over files that are not as it expects them.
+UNLOADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+)
 TOKENS_A_BATCH = {"cpu": 2048, "cuda": 32_768}
 LOGITS_A_SLICE = 2**25  # elements held at once in float32: 128 MiB
 SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # half characters, which no byte is
@@ -76,7 +89,7 @@ class Student:
                 f"The student at {path} does not fit into the memory of {device}: "
                 "choose a smaller one, or bfloat16."
             ) from None
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        except UNLOADABLE as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise StudentError(f"The student at {path} cannot be loaded: {reason}") from error
         logger.info("student %s on %s in %s", path, device, dtype)
@@ -287,14 +300,15 @@ def _is_plain(model: Any) -> bool:
     """
     rows = torch.arange(4, device=model.device)[None]  # (1, 4)
     entered: list[torch.Tensor] = []
-    known = torch.linspace(-99, 99, 4 * model.config.get_text_config().vocab_size)
+    head = model.get_output_embeddings()
+    known = torch.linspace(-99, 99, 4 * head.weight.shape[0])
     known = known.view(1, 4, -1).to(device=model.device, dtype=model.dtype)
 
     def replace(_: Any, arguments: tuple[torch.Tensor], __: torch.Tensor) -> torch.Tensor:
         entered.append(arguments[0])
         return known
 
-    hook = model.get_output_embeddings().register_forward_hook(replace)
+    hook = head.register_forward_hook(replace)
     try:
         left = model(input_ids=rows, use_cache=False).logits
     finally:

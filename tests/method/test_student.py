@@ -271,7 +271,10 @@ def test_weights_that_are_missing_are_not_made_up(tiny_folder: Path, tmp_path: P
         ("model.safetensors", "not safe"),
         ("config.json", '{"model_type": "no such model"}'),
         ("config.json", '{"model_type": "bert"}'),
+        ("config.json", '{"model_type": "llama", "hidden_size": "x"}'),
         ("tokenizer.json", "{}"),
+        ("tokenizer.json", "[]"),
+        ("tokenizer_config.json", "[]"),
     ],
 )
 def test_broken_files_are_one_sentence(
