@@ -4,8 +4,8 @@
 
 With ``--port 0`` it takes a free port. Once it listens it prints one line, ``listening on URL``.
 Replies follow from a hash of the messages, so the same request has the same reply in every run. One
-reply suits every staged step; a prompt that shows tags gets a tagged reply, and a request with a
-``response_format`` gets JSON of that schema.
+reply suits every staged step, behind the label that the examples have, if they have one; a prompt
+that shows tags gets a tagged reply, and a request with a ``response_format`` gets JSON.
 
 A marker in a message's text makes it misbehave: ``[[refuse]]`` always, ``[[refuse once]]`` or
 ``[[refuse 3]]`` for the first one or three requests that hold the marker's line, and
@@ -66,6 +66,14 @@ def reply_text(messages: list[dict[str, Any]]) -> str:
             parts += [chance.choice(FILLERS), chance.choice(words).lower()]
         sentences.append(" ".join(parts) + ".")
     return " ".join(sentences)
+
+
+def label_of_examples(messages: list[dict[str, Any]]) -> str:
+    """The label that all example replies in the prompt begin with, such as "Summary: "."""
+    replies = [m["content"] for m in messages if m["role"] == "assistant"]
+    labels = [re.match(r"[A-Z][A-Za-z ]+: ", reply) for reply in replies]
+    found = {label[0] if label else "" for label in labels}
+    return found.pop() if len(found) == 1 else ""
 
 
 def tagged_text(messages: list[dict[str, Any]]) -> str:
@@ -266,7 +274,7 @@ class Handler(BaseHTTPRequestHandler):
         if "response_format" in request:
             text = json_text(messages, request["response_format"])
         else:
-            text = tagged_text(messages) or reply_text(messages)
+            text = tagged_text(messages) or label_of_examples(messages) + reply_text(messages)
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": text},

@@ -25,6 +25,9 @@ def unpack(source: Path, target: Path) -> None:
         quantization_config=GgufConfig(dequantize=True),  # else it stays quantised, unsaveable
         **place,
     )
+    # Without these the server takes the likeliest token always, and a model this small then loops.
+    # The server reads them here: of a request it takes the temperature only.
+    model.generation_config.update(do_sample=True, temperature=0.6, top_p=0.9, top_k=40)
     model.save_pretrained(target)
     AutoTokenizer.from_pretrained(str(source.parent), **place).save_pretrained(target)
 

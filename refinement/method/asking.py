@@ -51,17 +51,20 @@ async def ask_twice(
     step: str,
     messages: list[Message],
     read: Callable[[TeacherReply], Result],
+    read_again: Callable[[TeacherReply], Result] | None = None,
     max_tokens: int | None = None,
 ) -> Result:
     """What ``read`` makes of the reply. A reply it refuses is explained to the teacher, once.
 
-    Raises ReplyError when the second reply is of no use either.
+    The second reply is read by ``read_again``, where given, which may be less strict. Raises
+    ReplyError when that is of no use either.
     """
     reply = await ask(step=step, messages=messages, attempt=0, max_tokens=max_tokens)
     try:
         return read(reply)
     except UnusableReply as problem:
         noted = with_note(messages, problem.note)
+    read = read_again or read
     return await ask_again(ask, step=step, messages=noted, read=read, max_tokens=max_tokens)
 
 
@@ -78,5 +81,5 @@ async def ask_again(
     try:
         return read(reply)
     except UnusableReply as problem:
-        sentence = f"While {STEP_WORDS[step]}, the teacher {problem}, twice."
+        sentence = f"While {STEP_WORDS[step]}, the teacher {problem}, also when asked again."
         raise ReplyError(problem.reason, sentence) from None

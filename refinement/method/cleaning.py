@@ -43,6 +43,7 @@ REST_OF_RECORD = re.compile(
     r"^[*_#\s]*(?:new\s+)?(?:response|answer|output|criticism|input)[*_\s]*:",
     re.IGNORECASE | re.MULTILINE,
 )
+ANSWER = re.compile(r"^(?:(?:yes|no)[,.]|the (?:correct )?answer(?: is\b|:))", re.IGNORECASE)
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)\n?```$", re.DOTALL)
 QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»"}
 
@@ -63,10 +64,10 @@ def clean_instruction(text: str, pair: Pair) -> str:
             "made conversation instead of writing an instruction",
             "An earlier reply was small talk. Write only the new instruction.",
         )
-    if _is_copy(text, pair.response):
+    if _is_copy(text, pair.response) or ANSWER.match(text):
         raise UnusableReply(
             "unparsable",
-            "gave the old response instead of an instruction",
+            "gave an answer instead of an instruction",
             "An earlier reply was a response. Write an instruction: a question or a task.",
         )
     if is_refusal(text):
@@ -91,9 +92,9 @@ def clean_response(text: str, pair: Pair) -> str:
     return text
 
 
-def clean_criticism(text: str) -> str:
-    """Criticism up to its last whole sentence, where it has one: it may have been cut off."""
-    ends = [match.end() for match in re.finditer(r"[.!?。！？](?=\s|$)", text)]
+def whole_sentences(text: str) -> str:
+    """A text that was cut off, up to its last whole sentence, where it has one."""
+    ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)|[。！？]", text)]
     return text[: ends[-1]] if ends else text
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from refinement.method.pairs import TeacherReply
 
 SHORT_WORDS = 60  # a refusal or small talk is short; a long text that begins like one is an answer
-WORDS_PER_TOKEN = 0.5  # careful: English has 0.75, and other languages fewer
+WORDS_PER_TOKEN = 0.35  # English has 0.75; models write more words than they are told to
 
 
 class UnusableReply(Exception):  # noqa: N818 - a finding about the reply, turned into ReplyError
@@ -91,9 +91,10 @@ REFUSAL = re.compile(
     (?:can't|cannot|can\ not|won't|will\ not|could\ not|couldn't|unable\ to|not\ able\ to
       |not\ allowed\ to|must\ decline\ to|not\ going\ to)\s+
     (?:actually\s+|possibly\s+|in\ good\ conscience\s+)?
-    (?:assist|help|comply|fulfil|fulfill|provide|do\ that|do\ this|answer|respond|create|generate
-      |write|complete|continue|discuss|engage|support|participate|produce|offer|share|give|process
-      |criticis|criticiz|rewrite|improve)
+    (?:assist|help(?!\ \w+ing)|comply|fulfil|fulfill|provide|do\ (?:that|this)|answer|respond
+      |create|generate|write\ (?:that|this|a|an|about)|complete\ (?:that|this|the|your)
+      |continue\ (?:with|this)|discuss|engage|support|participate|produce|offer|rewrite|improve
+      |share\ (?:that|this)|critici[sz]e)\b
     """,
     re.IGNORECASE | re.VERBOSE,
 )

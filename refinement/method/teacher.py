@@ -212,7 +212,7 @@ class Teacher:
             raise server_errors.not_openai(self.spec, kind)
         try:
             body = json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise server_errors.no_choices(self.spec, "it is not JSON") from None
         if not isinstance(body, dict):
             raise server_errors.not_openai(self.spec, f"a JSON {type(body).__name__}")

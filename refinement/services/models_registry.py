@@ -38,8 +38,8 @@ def embedded_teacher() -> Endpoint:
             "model": str(settings.EMBEDDED_MODEL_DIR),
             "protocol": Endpoint.Protocol.STAGED,
             "max_concurrency": 16,
-            "max_tokens": 512,
-            "temperature": 0.7,
+            "max_tokens": 384,  # a model this small that is not done by then runs in a loop
+            "temperature": 0.6,
             "timeout_seconds": 300.0,
         },
     )

@@ -105,7 +105,7 @@ def _texts(text: str, schema: dict[str, Any]) -> dict[str, str]:
     fenced = FENCE.match(text)
     try:
         data = json.loads(fenced[1] if fenced else text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: very many brackets
         raise _not_the_object() from None
     if not isinstance(data, dict):
         raise _not_the_object()

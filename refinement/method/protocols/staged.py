@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from refinement.method import prompts
+from refinement.method import staged_prompts as prompts
 from refinement.method.asking import ask_twice
-from refinement.method.cleaning import clean_criticism, clean_instruction, clean_response
+from refinement.method.cleaning import clean_instruction, clean_response, whole_sentences
 from refinement.method.pairs import Pair, Reflection, TeacherReply
-from refinement.method.replies import is_refusal, usable_text
+from refinement.method.replies import UnusableReply, is_refusal, usable_text
 
 if TYPE_CHECKING:
     from refinement.method.asking import Ask
@@ -32,7 +32,8 @@ async def reflect_on_instruction(pair: Pair, ask: Ask) -> Reflection:
         ask,
         step="rewrite_instruction",
         messages=prompts.rewrite_instruction(pair, criticism),
-        read=lambda reply: clean_instruction(usable_text(reply), pair),
+        read=lambda reply: _instruction(reply, pair, labelled=True),
+        read_again=lambda reply: _instruction(reply, pair, labelled=False),
         max_tokens=INSTRUCTION_LIMIT + len(pair.instruction.encode()) // BYTES_PER_TOKEN,
     )
     # The response is left empty until it is written: never the old one beside the new instruction.
@@ -64,7 +65,21 @@ async def reflect_on_response(pair: Pair, ask: Ask) -> Reflection:
 
 
 def _criticism(reply: TeacherReply) -> str:
-    return clean_criticism(usable_text(reply, may_be_cut=True))
+    text = usable_text(reply, may_be_cut=True)
+    return whole_sentences(text) if reply.finish_reason == "length" else text
+
+
+def _instruction(reply: TeacherReply, pair: Pair, *, labelled: bool) -> str:
+    """The new instruction. One without the label that every example has is seldom one."""
+    text = usable_text(reply)
+    label = prompts.NEW_INSTRUCTION_LABEL.strip()
+    if labelled and not text.lower().startswith(label.lower()):
+        raise UnusableReply(
+            "unparsable",
+            "did not write an instruction",
+            f"An earlier reply was no instruction. Write a task for others, after “{label}”.",
+        )
+    return clean_instruction(text, pair)
 
 
 def _response(reply: TeacherReply, pair: Pair) -> str:

@@ -1,7 +1,7 @@
 """Tagged: criticism and rewrite in one reply, as in the paper, with tags around the new texts.
 
-A tag counts only at the beginning of a line. The tags get a number where the record itself holds
-them, so a text about tags cannot be mistaken for them.
+A tag counts only at the beginning of a line, and a closing one at its end too. The tags get a
+number where the record itself holds them, so a text about tags cannot be mistaken for them.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def split(text: str, *tags: Tag) -> list[str]:
     last one. A tag inside a text does no harm as long as there is only one way to read the whole.
     Raises UnusableReply.
     """
-    openings = _find(tags[0].opening, text)
+    openings = _find(_begins_line(tags[0].opening), text)
     if not openings:
         raise _without_tags(tags)
     parts, start = [text[: openings[0].start()].strip()], openings[0].end()
@@ -126,7 +126,8 @@ def split(text: str, *tags: Tag) -> list[str]:
         border = _border(tag, following, text, start)
         parts.append(text[start : border.start()])
         start = border.end()
-    ends = [end for end in _find(tags[-1].closing, text) if end.start() >= start]
+    closing = tags[-1].closing
+    ends = _find(f"{_begins_line(closing)}|{_ends_line(closing)}", text, start)
     parts.append(text[start : ends[-1].start() if ends else len(text)])
     for number, part in enumerate(parts[1:], start=1):
         parts[number] = part.strip()
@@ -137,9 +138,9 @@ def split(text: str, *tags: Tag) -> list[str]:
 
 def _border(tag: Tag, following: Tag, text: str, start: int) -> re.Match[str]:
     """The one place at or after ``start`` where ``tag`` ends and ``following`` begins."""
-    both = f"{_pattern(tag.closing)}\\s*{_pattern(following.opening)}"
-    for pattern in (both, _pattern(following.opening)):
-        places = list(re.compile(pattern, re.MULTILINE | re.IGNORECASE).finditer(text, start))
+    both = f"{_dressed(tag.closing)}\\s*{_dressed(following.opening)}"
+    for pattern in (both, _begins_line(following.opening)):
+        places = _find(pattern, text, start)
         if len(places) == 1:
             return places[0]
         if places:
@@ -152,13 +153,21 @@ def _border(tag: Tag, following: Tag, text: str, start: int) -> re.Match[str]:
     raise _without_tags((tag, following))
 
 
-def _find(tag: str, text: str) -> list[re.Match[str]]:
-    return list(re.finditer(_pattern(tag), text, re.MULTILINE | re.IGNORECASE))
+def _find(pattern: str, text: str, start: int = 0) -> list[re.Match[str]]:
+    return list(re.compile(pattern, re.MULTILINE | re.IGNORECASE).finditer(text, start))
 
 
-def _pattern(tag: str) -> str:
-    """A tag at the beginning of a line, perhaps dressed as a heading or in bold."""
-    return rf"^[ \t>#*_]*{re.escape(tag)}[*_:]*"
+def _dressed(tag: str) -> str:
+    """A tag, perhaps as a heading or in bold."""
+    return rf"[ \t>#*_]*{re.escape(tag)}[*_:]*"
+
+
+def _begins_line(tag: str) -> str:
+    return f"^{_dressed(tag)}"
+
+
+def _ends_line(tag: str) -> str:
+    return f"{_dressed(tag)}[ \\t]*$"
 
 
 def _without_tags(tags: tuple[Tag, ...]) -> UnusableReply:

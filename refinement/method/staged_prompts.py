@@ -1,0 +1,156 @@
+"""What the teacher is told in the staged protocol: one small task a turn, some of it by example.
+
+Tuned on a model of 135 million parameters. Such a model does what the last line asks for and what
+the examples do, and repeats what it read shortly before; so the criticism that a rewrite starts
+from stands in the system message, and the question comes last. A change of any word here needs a
+new PROMPT_VERSION.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refinement.method.pairs import Pair
+from refinement.method.prompts import (
+    INSTRUCTION_CRITERIA,
+    RESPONSE_CRITERIA,
+    earlier_turns,
+    record,
+    stand_alone,
+)
+
+if TYPE_CHECKING:
+    from refinement.method.asking import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A record with good replies to what is asked about it."""
+
+    pair: Pair
+    criticism: str
+    response_criticism: str
+    new_instruction: str
+
+
+EXAMPLES = (
+    Example(
+        pair=Pair(
+            instruction="Make it shorter.",
+            input="I am writing to let you know that I cannot come to the meeting on Monday.",
+            response="I can't.",
+        ),
+        criticism=(
+            "The instruction is simple, but leaves open how short the text should be and in which "
+            "tone. The response is so short that it is rude and loses the day. So loose an "
+            "instruction lets any cut count as an answer."
+        ),
+        response_criticism=(
+            "The response is short, but it is rude and no longer says on which day. It should "
+            "keep the meeting and the Monday."
+        ),
+        new_instruction="Shorten the message to at most eight words, and keep it polite.",
+    ),
+    Example(
+        pair=Pair(instruction="Tell me about dogs.", response="Dogs are animals."),
+        criticism=(
+            "The instruction is vague: it does not say what the reader wants to know about dogs, "
+            "or in how much detail. The response is true but gives no facts. A vague question "
+            "leads to a vague answer."
+        ),
+        response_criticism=(
+            "The response is true but gives no facts. It should say what dogs are like, what they "
+            "are kept for and what they need."
+        ),
+        new_instruction=(
+            "Describe two dog breeds that suit a family with small children, and say what care "
+            "each of them needs."
+        ),
+    ),
+    Example(
+        pair=Pair(instruction="code for sorting", response="sort()"),
+        criticism=(
+            "The instruction names neither a language nor what is to be sorted. The response is "
+            "the name of a function and explains nothing. Who asks in three words gets one."
+        ),
+        response_criticism=(
+            "The response names a function, but shows no code and does not say how to call it."
+        ),
+        new_instruction="Write a Python function that sorts a list of numbers, and explain it.",
+    ),
+)
+CRITICISED = EXAMPLES[:2]  # more would only be copied from
+
+ANSWERING = (
+    "You are a helpful AI assistant. You answer accurately and in a few sentences, unless the task "
+    "needs more."
+)
+NEW_INSTRUCTION_LABEL = "Better instruction: "
+
+
+def criticise_instruction(pair: Pair) -> list[Message]:
+    return _conversation(
+        "You criticise records that a language model will be trained on. Judge the instruction by "
+        f"{INSTRUCTION_CRITERIA}. Judge the response by {RESPONSE_CRITERIA}. Say why such an "
+        "instruction leads to such a response.",
+        [(_criticise_record(example.pair), example.criticism) for example in CRITICISED],
+        _criticise_record(pair),
+    )
+
+
+def rewrite_instruction(pair: Pair, criticism: str) -> list[Message]:
+    return _conversation(
+        "You make instructions clearer and more specific, so that they ask for more thought. You "
+        f"never answer them. {stand_alone(pair)} Faults of the last one: {criticism}",
+        [
+            (record(example.pair, response=False), NEW_INSTRUCTION_LABEL + example.new_instruction)
+            for example in EXAMPLES
+        ],
+        record(pair, response=False),
+    )
+
+
+def answer_instruction(pair: Pair) -> list[Message]:
+    """Asks for the response to ``pair``, whose own response is not shown."""
+    return _conversation(ANSWERING, [], _question(pair))
+
+
+def criticise_response(pair: Pair) -> list[Message]:
+    return _conversation(
+        f"You criticise responses to instructions. Judge a response by {RESPONSE_CRITERIA}. Say "
+        "what is wrong or missing.",
+        [(_criticise_response(example.pair), example.response_criticism) for example in CRITICISED],
+        _criticise_response(pair),
+    )
+
+
+def rewrite_response(pair: Pair, criticism: str) -> list[Message]:
+    return _conversation(
+        f"{ANSWERING}\nAn earlier answer was: {pair.response}\nIts criticism: {criticism}\n"
+        "Give a better answer.",
+        [],
+        _question(pair),
+    )
+
+
+def _conversation(system: str, examples: list[tuple[str, str]], task: str) -> list[Message]:
+    messages = [{"role": "system", "content": system}]
+    for question, answer in examples:
+        messages.append({"role": "user", "content": question})
+        messages.append({"role": "assistant", "content": answer})
+    return [*messages, {"role": "user", "content": task}]
+
+
+def _criticise_record(pair: Pair) -> str:
+    return f"{record(pair)}\n\nCriticise this instruction and this response."
+
+
+def _criticise_response(pair: Pair) -> str:
+    return f"{record(pair)}\n\nCriticise this response."
+
+
+def _question(pair: Pair) -> str:
+    """The instruction as a person would put it, without labels."""
+    question = "\n\n".join(filter(None, (pair.instruction, pair.input)))
+    return f"{earlier_turns(pair)}\n\nNow: {question}" if pair.context else question
