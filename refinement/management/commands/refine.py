@@ -13,7 +13,6 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
@@ -22,7 +21,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from refinement.embedded.errors import EmbeddedError
-from refinement.embedded.ports import port_answers
+from refinement.embedded.teacher_server import running_teacher_server, teacher_answers
 from refinement.formats.registry import FORMATS, FormatError, detect
 from refinement.management import refine_setup as setup
 from refinement.management.progress import ProgressLine, summary_table
@@ -172,7 +171,9 @@ class Command(BaseCommand):
         if run.status == Run.Status.RUNNING:
             with ExitStack() as stack:
                 if teacher.embedded:
-                    stack.enter_context(embedded_server(self.line))
+                    if not teacher_answers():
+                        self.line.say("Starting the embedded teacher.")
+                    stack.enter_context(running_teacher_server())
                 setup.check_teacher(teacher)
                 self._work(run)
         return run
@@ -206,20 +207,6 @@ class Command(BaseCommand):
         if run.status != Run.Status.COMPLETE:
             reason = run.notice or f"Run {run.pk} was {run.status} by somebody."
             raise CommandError(f"{reason} The same command goes on from here.")
-
-
-@contextmanager
-def embedded_server(line: ProgressLine) -> Iterator[None]:
-    """The embedded teacher's server: the one that runs, else one of our own."""
-    address = urlsplit(settings.EMBEDDED_TEACHER_URL)
-    if port_answers(address.port or 80, address.hostname or "127.0.0.1"):
-        yield
-        return
-    from refinement.embedded.teacher_server import running_teacher_server
-
-    line.say("Starting the embedded teacher.")
-    with running_teacher_server():
-        yield
 
 
 @contextmanager
