@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from refinement.embedded.leash import leashed
 
 BACK_OFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 STEADY_SECONDS = 60.0  # a child that lived this long starts over with the shortest wait
@@ -42,10 +43,9 @@ class Child:
         """Start it. Raises OSError when the log or the program cannot be opened."""
         self.restart_at = None
         self.started_at = time.monotonic()
-        leash = [sys.executable, "-m", "refinement.embedded.leash", str(os.getpid())]
         with self._open_log() as log:
             self.process = subprocess.Popen(
-                [*leash, *self.recipe.command],
+                leashed(self.recipe.command),
                 env=os.environ | self.recipe.environment,
                 cwd=Path(__file__).resolve().parents[2],
                 stdin=subprocess.DEVNULL,

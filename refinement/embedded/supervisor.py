@@ -55,8 +55,11 @@ class Supervisor:
         self._lock: IO[str] | None = None
 
     # -- Start ---------------------------------------------------------------------------------
-    def start(self) -> None:
-        """Check, migrate, start all. Raises EmbeddedError with one sentence; then nothing runs."""
+    def start(self) -> bool:
+        """Check, migrate, start all. False when asked to stop meanwhile.
+
+        Raises EmbeddedError with one sentence; then nothing runs.
+        """
         data_dir = Path(settings.DATA_DIR)
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
@@ -72,11 +75,14 @@ class Supervisor:
                 f"mend its rights, or choose another data folder with SRT_DATA_DIR."
             ) from error
         except EmbeddedError:
+            asked = self.stopping
             self.stop()
-            raise
+            if not asked:
+                raise
+        return not self.stopping
 
     def _prepare(self, log_dir: Path) -> None:
-        model_dir = ensure_embedded_model() if self.plan.teacher else None
+        model_dir = ensure_embedded_model(lambda: self.stopping) if self.plan.teacher else None
         call_command("migrate", interactive=False, verbosity=0)
         self.children = [Child(r, log_dir) for r in recipes(self.plan, model_dir=model_dir)]
         for child in self.children:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from refinement.embedded.errors import EmbeddedError
+from refinement.embedded.leash import leashed
 from refinement.embedded.model import ensure_embedded_model
 from refinement.embedded.ports import check_port_is_free, http_answers, wait_for_port
 
@@ -78,7 +79,7 @@ def running_teacher_server() -> Iterator[None]:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            teacher_command(model_dir), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            leashed(teacher_command(model_dir)), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
         wait_for_port(port, process=process, seconds=START_SECONDS)

@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.supervisor import Supervisor
+from refinement.embedded.teacher_server import teacher_answers
 from refinement.management import demo_setup as setup
 from refinement.management.commands.up import add_plan_arguments, plan_from
 from refinement.management.progress import ProgressLine, duration, summary_table
@@ -88,7 +89,9 @@ class Command(BaseCommand):
     # -- The demonstration ---------------------------------------------------------------------
     def _demonstrate(self) -> None:
         self.line.say("Starting the services ...")
-        self.supervisor.start()
+        if not self.supervisor.start():
+            self.interrupted = True
+            return
         user, is_new = setup.demo_user()
         login = ""
         if is_new or self.stay:
@@ -113,7 +116,7 @@ class Command(BaseCommand):
     def _refine(self, user: User) -> Run | None:
         """Import and run; None when asked to stop meanwhile."""
         dataset = setup.demo_dataset(setup.demo_project(user), user)
-        if not self._wait(lambda: self._is_imported(dataset)):
+        if not self._wait(lambda: self._is_imported(dataset) and teacher_answers()):
             return None
         run = setup.demo_run(dataset, user)
         self.line.say(

@@ -27,8 +27,7 @@ class Command(BaseCommand):
         try:
             with supervisor.stopped_by_signals():
                 self._say("Starting srt-web ...")
-                supervisor.start()
-                if supervisor.wait_until_ready():
+                if supervisor.start() and supervisor.wait_until_ready():
                     self._welcome(supervisor)
                     supervisor.run_until(lambda: False)
                 self._say("Stopping ...")
