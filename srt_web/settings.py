@@ -130,6 +130,7 @@ FILE_UPLOAD_TEMP_DIR = env.str("SRT_UPLOAD_TEMP_DIR", default=None)
 BROKER_URL = env.str("SRT_BROKER_URL", default="redis://127.0.0.1:6390/0")
 CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
@@ -140,7 +141,10 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 SWEEP_SECONDS = env.float("SRT_SWEEP_SECONDS", default=5.0)
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "refinement.sweep", "schedule": SWEEP_SECONDS}}
+CELERY_BEAT_SCHEDULE = {
+    # A sweep that could not run for a minute is dropped: others were sent since.
+    "sweep": {"task": "refinement.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 60}}
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 LEASE_SECONDS = env.float("SRT_LEASE_SECONDS", default=60.0)
 
