@@ -27,7 +27,7 @@ def unpack(source: Path, target: Path) -> None:
     )
     # Without these the server takes the likeliest token always, and a model this small then loops.
     # The server reads them here: of a request it takes the temperature only.
-    model.generation_config.update(do_sample=True, temperature=0.6, top_p=0.9, top_k=40)
+    model.generation_config.update(do_sample=True, temperature=0.6, top_p=0.9, top_k=40)  # type: ignore[no-untyped-call]
     model.save_pretrained(target)
     AutoTokenizer.from_pretrained(str(source.parent), **place).save_pretrained(target)
 
