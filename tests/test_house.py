@@ -1,0 +1,99 @@
+"""Rules that no other tool holds: what may be loaded, and what must be written down."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from django.template import engines
+from django.template.backends.django import DjangoTemplates
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("torch", "transformers", "openai", "datasets", "pandas")
+
+
+def modules_loaded_by(statement: str) -> set[str]:
+    """The heavy packages that a fresh process has loaded after ``statement``."""
+    code = (
+        "import sys, django; django.setup()\n"
+        f"{statement}\n"
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import srt_web.wsgi",
+        "from django.urls import resolve; resolve('/healthz')",
+        "import refinement.embedded.supervisor",
+        "import refinement.management.commands.up, refinement.management.commands.demo",
+    ],
+)
+def test_the_web_and_the_supervisor_load_no_model_code(statement: str) -> None:
+    assert modules_loaded_by(statement) == set()
+
+
+def test_a_worker_loads_torch_only_with_its_first_student() -> None:
+    assert not modules_loaded_by("import refinement.pipeline.tasks") & {"torch", "transformers"}
+
+
+def test_the_rules_of_import_hold() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_every_setting_is_described_and_every_description_is_of_a_setting() -> None:
+    source = (ROOT / "srt_web" / "settings.py").read_text()
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', source))
+    table = (ROOT / "docs" / "settings.md").read_text()
+    described = set(re.findall(r"^\| `([A-Z_]+)` ", table, re.MULTILINE))
+    assert len(read) > 10
+    assert described == read
+
+
+def test_every_template_compiles() -> None:
+    engine = engines["django"]
+    assert isinstance(engine, DjangoTemplates)
+    names = [path.relative_to(ROOT / "templates") for path in (ROOT / "templates").rglob("*.*")]
+    assert len(names) > 20
+    for name in names:
+        engine.get_template(str(name))
+
+
+def test_pages_hold_no_script_and_no_style_of_their_own() -> None:
+    for path in (ROOT / "templates").rglob("*.html"):
+        comment = re.compile(r"\{#.*?#\}|\{% comment.*?endcomment %\}", re.DOTALL)
+        text = comment.sub("", path.read_text())
+        found = re.findall(r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=", text)
+        assert found == [], path
+
+
+def test_versions_are_pinned_for_all_that_is_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    asked = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
+    names = {re.split(r"[\[<>=; ]", line)[0].lower().replace("_", "-") for line in asked}
+    lock = (ROOT / "constraints.txt").read_text()
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", lock, re.MULTILINE)
+    assert names <= {name.lower().replace("_", "-") for name, _ in pins}
+    # A local part such as +cpu would shut out every other build of the same version.
+    assert [version for _, version in pins if "+" in version] == []
+
+
+def test_the_readme_names_what_exists() -> None:
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= set(re.findall(r"\bmake ([a-z]+)", readme)) <= targets
+    for name in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
+        assert (ROOT / name).exists(), name
