@@ -8,9 +8,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import EXPECT_MS, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # The browser's loop runs in the test's own thread, where Django would refuse every query.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+expect.set_options(timeout=EXPECT_MS)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -49,7 +51,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     def open_window(base_url: str, **options: Any) -> Visitor:
         options = {"viewport": {"width": 1440, "height": 900}} | options
         context = browser.new_context(base_url=base_url, reduced_motion="reduce", **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(EXPECT_MS)
         contexts.append(context)
         visitors.append(Visitor(context.new_page()))
         _listen(visitors[-1])

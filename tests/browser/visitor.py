@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
+EXPECT_MS = 15_000  # how long a page may take to look as expected
+
 
 class Visitor:
     """One window. ``expected_statuses`` are answers of 400 and above that the test wants."""
