@@ -54,9 +54,9 @@ class Settings:
     retry_after: str = ""  # the header that goes with 429 and 503, e.g. "0.05"
 
 
-def reply_text(messages: list[dict[str, Any]]) -> str:
+def reply_text(messages: list[dict[str, Any]], part: str = "") -> str:
     """A paragraph made from the last message's own words, chosen by a hash of all messages."""
-    digest = hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256((part + json.dumps(messages, sort_keys=True)).encode()).hexdigest()
     chance = random.Random(digest)
     words = re.findall(r"\b[^\W\d_]{4,}\b", str(messages[-1]["content"])) or ["nothing"]
     sentences = []
@@ -77,23 +77,19 @@ def label_of_examples(messages: list[dict[str, Any]]) -> str:
 
 
 def tagged_text(messages: list[dict[str, Any]]) -> str:
-    """A reply that fills every tag the prompt puts at the beginning of a line, in that order."""
+    """A criticism, then every tag the prompt puts at the beginning of a line, with a text each."""
     tags = list(dict.fromkeys(TAG.findall(str(messages[-1]["content"]))))
     bodies = [tag for tag in tags if "End" not in tag]
-    parts = []
-    for number, tag in enumerate(bodies):
-        parts.append(f"{tag} {reply_text([*messages, {'role': 'part', 'content': str(number)}])}")
+    parts = [reply_text(messages)] if tags else []
+    for tag in bodies:
+        parts.append(f"{tag} {reply_text(messages, tag)}")
         parts += [end for end in (f"[End {tag[1:]}", f"[/{tag[1:]}") if end in tags]
     return "\n".join(parts)
 
 
 def json_text(messages: list[dict[str, Any]], response_format: dict[str, Any]) -> str:
     schema = response_format["json_schema"]["schema"]
-    values = {
-        name: reply_text([*messages, {"role": "part", "content": f"about {name}"}])
-        for name in schema["properties"]
-    }
-    return json.dumps(values)
+    return json.dumps({name: reply_text(messages, name) for name in schema["properties"]})
 
 
 # -- Misdeeds: each either changes the choice that is sent, or answers in another way -------------

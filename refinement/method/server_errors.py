@@ -39,7 +39,7 @@ def from_status(spec: TeacherSpec, error: openai.APIStatusError, key: str) -> Me
             retry_after=server_wait(error.response.headers),
         )
     if _is_filtered(error, said):
-        return ReplyError("filtered", f"The teacher's content filter refused this sample: {said}")
+        return ReplyError("filtered", f"The teacher's content filter refused this sample ({said}).")
     return PermanentTeacherError(_permanent_sentence(spec, error, said))
 
 

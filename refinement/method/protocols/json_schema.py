@@ -101,7 +101,10 @@ def read_response(reply: TeacherReply, pair: Pair) -> Reflection:
 
 
 def _texts(text: str, schema: dict[str, Any]) -> dict[str, str]:
-    """The schema's texts from a JSON object. Raises UnusableReply where one is missing or empty."""
+    """The schema's texts from a JSON object. Only the criticism may be empty, for it is a means.
+
+    Raises UnusableReply.
+    """
     fenced = FENCE.match(text)
     try:
         data = json.loads(fenced[1] if fenced else text)
@@ -109,10 +112,13 @@ def _texts(text: str, schema: dict[str, Any]) -> dict[str, str]:
         raise _not_the_object() from None
     if not isinstance(data, dict):
         raise _not_the_object()
-    texts = {name: data.get(name) for name in schema["required"]}
-    if not all(isinstance(value, str) and value.strip() for value in texts.values()):
-        raise _not_the_object()
-    return {name: storable(str(value)).strip() for name, value in texts.items()}
+    texts = {}
+    for name in schema["required"]:
+        value = data.get(name)
+        if not isinstance(value, str) or not (value.strip() or name == "criticism"):
+            raise _not_the_object()
+        texts[name] = storable(value).strip()
+    return texts
 
 
 def _not_the_object() -> UnusableReply:

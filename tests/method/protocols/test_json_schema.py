@@ -101,6 +101,10 @@ def test_what_is_not_the_object(text):
     assert caught.value.reason == "unparsable"
 
 
+def test_a_criticism_may_be_empty():
+    assert read(json.dumps(OBJECT | {"criticism": ""})).criticism == ""
+
+
 def test_broken_characters_inside_are_mended():
     text = json.dumps(OBJECT | {"new_response": "half \ud800, NUL \x00"})
     assert read(text).pair.response == "half �, NUL �"
