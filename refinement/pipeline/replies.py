@@ -12,6 +12,7 @@ from django.db.models import F, Max
 from refinement.method.pairs import TeacherReply
 from refinement.method.teacher import Teacher, cost, request_hash
 from refinement.models import Run, RunSample, TeacherCall
+from refinement.pipeline import claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ STORING_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds; a paid reply outlives a da
 
 
 class Halted(Exception):  # noqa: N818 - nothing is wrong, work just stops here
-    """The run was paused or the worker stops: no further question may be asked."""
+    """The run was paused, the worker stops or lost the row: no further question may be asked."""
 
 
 @dataclass
@@ -56,7 +57,8 @@ class StoredAsk:
         digest = request_hash(self.teacher.spec, messages, number, json_schema, max_tokens)
         call = await self.database(find_reply, self.row.pk, step, number, digest)
         if call is None:
-            if not self.may_ask():
+            # Who froze and lost the row meanwhile leaves it to the one who asks now.
+            if not self.may_ask() or not await self.database(is_ours, self.row):
                 raise Halted
             reply = await self.teacher.ask(messages, json_schema=json_schema, max_tokens=max_tokens)
             self.answered()
@@ -85,6 +87,10 @@ class StoredAsk:
             except (OperationalError, InterfaceError):
                 await asyncio.sleep(wait)
         return await self.database(store_reply, self.row.run_id, call)
+
+
+def is_ours(row: RunSample) -> bool:
+    return claims.ours([row]).exists()
 
 
 def find_reply(row_id: int, step: str, number: int, digest: str) -> TeacherCall | None:
