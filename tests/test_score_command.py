@@ -143,6 +143,7 @@ def test_a_context_shorter_than_asked_for_is_said(
 
 
 @pytest.mark.real_model
+@pytest.mark.timeout(900)  # some 35 seconds of CPU, on cores that others may be using
 @pytest.mark.parametrize("template", ["vicuna", "alpaca"])
 def test_golden_pairs_agree_with_the_published_script(template: str, tmp_path: Path) -> None:
     golden = golden_pairs()
