@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from celery import current_app
 from django.db import transaction
-from kombu import Connection
 from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ def broker_answers() -> bool:
     patience = {"socket_connect_timeout": 1, "socket_timeout": 1}
     url = current_app.conf.broker_write_url or current_app.conf.broker_url
     try:
-        with Connection(url, transport_options=patience) as connection:
+        with current_app.connection(url, transport_options=patience) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
     except OperationalError:
         return False
