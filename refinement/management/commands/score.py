@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from argparse import ArgumentTypeError
 from collections import Counter
@@ -58,8 +59,9 @@ class Command(BaseCommand):
         source, target = options["input"], options["output"].resolve()
         try:
             self._check(source, target, options["student"])
-            student = self._load(options)
-            self._score(source, target, student, tokens=options["tokens"])
+            with terminated_as_interrupted():
+                student = self._load(options)
+                self._score(source, target, student, tokens=options["tokens"])
         except (StudentError, EmbeddedError) as error:
             raise CommandError(str(error)) from error
         except FormatError as error:
@@ -167,6 +169,16 @@ def written_at_once(target: Path) -> Iterator[TextIO]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM stops the work as Ctrl-C does, so that it cleans up too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _max_length(text: str) -> int:
