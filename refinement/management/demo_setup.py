@@ -56,12 +56,15 @@ def demo_dataset(project: Project, user: User) -> Dataset:
         )
 
 
-def demo_run(dataset: Dataset, user: User) -> Run:
-    """The run over the bundled pairs: the unfinished one, else a new one. Raises ServiceError."""
+def demo_run(dataset: Dataset, user: User, limit: int | None) -> Run:
+    """The run over the first ``limit`` pairs: the unfinished one, else a new one.
+
+    Raises ServiceError.
+    """
     config = run_config(teacher=embedded_teacher(), student=embedded_student(), policy=POLICY)
     unfinished = [Run.Status.RUNNING, Run.Status.PAUSED]
     for run in Run.objects.filter(dataset=dataset, status__in=unfinished).order_by("-pk"):
-        if run.config == config:
+        if run.config == config and _is_so_long(run, limit):
             if run.status == Run.Status.PAUSED:
                 resume_run(run=run)
             return run
@@ -73,14 +76,21 @@ def demo_run(dataset: Dataset, user: User) -> Run:
         policy=POLICY,
         user=user,
         name="Demonstration",
+        limit=limit,
     )
 
 
-def finished_run(dataset: Dataset) -> Run | None:
+def finished_run(dataset: Dataset, limit: int | None) -> Run | None:
     """An earlier run that did the same work. Where its teacher listened does not matter."""
     config = run_config(teacher=embedded_teacher(), student=embedded_student(), policy=POLICY)
     complete = Run.objects.filter(dataset=dataset, status=Run.Status.COMPLETE).order_by("-pk")
-    return next((run for run in complete if _same_work(run.config, config)), None)
+    same = (run for run in complete if _same_work(run.config, config))
+    return next((run for run in same if _is_so_long(run, limit)), None)
+
+
+def _is_so_long(run: Run, limit: int | None) -> bool:
+    samples = run.dataset.sample_count
+    return run.run_samples.count() == min(limit or samples, samples)
 
 
 def _same_work(one: dict[str, Any], other: dict[str, Any]) -> bool:

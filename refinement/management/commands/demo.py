@@ -46,9 +46,12 @@ class Command(BaseCommand):
             "--exit", action="store_true", help="stop everything once the file is written"
         )
 
+        parser.add_argument("--limit", type=int, metavar="N", help="the first N pairs alone")
+
     def handle(self, **options: Any) -> None:
         self.began = time.monotonic()
         self.interrupted = False
+        self.limit: int | None = options["limit"]
         self.stay = not options["exit"]
         self.line = ProgressLine(self.stdout)
         self.supervisor = Supervisor(plan_from(options), say=self.line.say)
@@ -78,7 +81,8 @@ class Command(BaseCommand):
         user = User.objects.filter(username=setup.USERNAME).first()
         if user is None:
             return None
-        run = setup.finished_run(setup.demo_dataset(setup.demo_project(user), user))
+        dataset = setup.demo_dataset(setup.demo_project(user), user)
+        run = setup.finished_run(dataset, self.limit)
         if run is not None:
             self.line.say(
                 f"Run {run.pk} of {run.finished_at or run.created_at:%Y-%m-%d %H:%M} has done this "
@@ -118,9 +122,9 @@ class Command(BaseCommand):
         dataset = setup.demo_dataset(setup.demo_project(user), user)
         if not self._wait(lambda: self._is_imported(dataset) and teacher_answers()):
             return None
-        run = setup.demo_run(dataset, user)
+        run = setup.demo_run(dataset, user, self.limit)
         self.line.say(
-            f"Refining {dataset.sample_count} pairs; follow it at {self._url('run', run.pk)}"
+            f"Refining {run.run_samples.count()} pairs; follow it at {self._url('run', run.pk)}"
         )
         if not self._wait(Watch(self, run).is_over):
             return None
