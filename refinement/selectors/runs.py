@@ -51,19 +51,6 @@ class RunProgress:
     def in_work(self) -> int:
         return sum(states.get(State.LEASED, 0) for states in self.counts.values())
 
-    @property
-    def fraction(self) -> float:
-        """How much of the way all samples together have gone, from 0 to 1."""
-        if not self.total:
-            return 0.0
-        steps = len(STAGE_ORDER) - 1
-        gone = sum(
-            count * (steps if state == State.FAILED else STAGE_ORDER.index(Stage(stage)))
-            for stage, states in self.counts.items()
-            for state, count in states.items()
-        )
-        return gone / (steps * self.total)
-
 
 def run_progress(run: Run) -> RunProgress:
     """How the run stands now. Six queries, none of which reads a row for every reply or score."""

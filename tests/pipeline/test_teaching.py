@@ -4,6 +4,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection
 
 from refinement.models import Candidate, Endpoint, Run, RunSample, TeacherCall
 from refinement.pipeline import teacher_health, teaching
@@ -25,9 +26,13 @@ def teach_now(run: Run, **options: Any) -> None:
 
 
 def teach_in_thread(run: Run, stopping: threading.Event | None = None) -> threading.Thread:
-    thread = threading.Thread(
-        target=teach, args=(run.pk,), kwargs={"stopping": stopping or threading.Event()}
-    )
+    def work() -> None:
+        try:
+            teach(run.pk, stopping=stopping or threading.Event())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work)
     thread.start()
     return thread
 

@@ -88,7 +88,6 @@ def test_where_the_samples_are(run: Run) -> None:
     }
     assert (progress.total, progress.done, progress.failed, progress.in_work) == (5, 1, 1, 1)
     assert progress.reviewable == 1
-    assert progress.fraction == pytest.approx((4 + 4 + 2 + 1 + 0) / 20)
     assert progress.failures == {"empty": 1}
     assert (progress.scored_pairs, progress.teacher_calls) == (7, 11)
     assert (progress.prompt_tokens, progress.completion_tokens) == (2000, 1100)
@@ -150,13 +149,6 @@ def test_what_failed_and_why(run: Run) -> None:
     [row] = failed_samples(run)
     assert (row.position, row.error) == (1, "Nothing came.")
     assert row.sample.instruction
-
-
-def test_a_run_without_samples_has_gone_nowhere(world: World) -> None:
-    run = world.run(1)
-    run.run_samples.all().delete()
-    progress = run_progress(run)
-    assert (progress.total, progress.fraction) == (0, 0.0)
 
 
 def test_the_summary(run: Run) -> None:
