@@ -35,11 +35,6 @@ def role_of(user: "User | AnonymousUser", project: Project) -> Role | None:
     return next((known for known in ROLE_ORDER if known == role), None)
 
 
-def has_role(user: "User | AnonymousUser", project: Project, *, at_least: Role) -> bool:
-    role = role_of(user, project)
-    return role is not None and ROLE_ORDER.index(role) >= ROLE_ORDER.index(at_least)
-
-
 def project_for(
     user: "User | AnonymousUser", project_id: int, *, at_least: Role = "viewer"
 ) -> Project:

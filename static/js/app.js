@@ -42,12 +42,8 @@ document.addEventListener("htmx:afterSwap", () => {
   if (said && words && said.textContent !== words) said.textContent = words;
 });
 
-// Selects that act at once hide their button when scripts are there.
-document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
-});
-
-// Copy a hash or a path.
+// Copy a hash or a path. Browsers allow it only over HTTPS or on the machine itself.
+document.documentElement.classList.toggle("can-copy", Boolean(navigator.clipboard));
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
