@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.files import File
 
 from refinement.embedded.model import ensure_embedded_model
+from refinement.method.specs import PolicySpec, Spec, StudentSpec, TeacherSpec
 from refinement.method.teacher import check
 from refinement.models import Dataset, Endpoint, Membership, Project, Run, Student, User
 from refinement.services import runs
@@ -29,8 +30,6 @@ from refinement.services.models_registry import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from refinement.method.specs import PolicySpec
 
 PROJECT = "Command line"
 EMBEDDED = "embedded"
@@ -126,7 +125,7 @@ def find_run(
     samples = min(limit or dataset.sample_count, dataset.sample_count)
     earlier = Run.objects.filter(project=project, dataset=dataset, student=student)
     for run in earlier.exclude(status=Run.Status.CANCELLED).order_by("-pk"):
-        if run.config == config and run.run_samples.count() == samples:
+        if _same(run.config, config) and run.run_samples.count() == samples:
             return run, True
     run = runs.start_run(
         project=project,
@@ -140,3 +139,15 @@ def find_run(
         limit=limit,
     )
     return run, False
+
+
+def _same(config: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two runs are of the same work. What one of them does not know has its default."""
+    kinds: dict[str, type[Spec]] = {
+        "teacher": TeacherSpec,
+        "student": StudentSpec,
+        "policy": PolicySpec,
+    }
+    return config["prompt_version"] == other["prompt_version"] and all(
+        kind.from_dict(config[name]) == kind.from_dict(other[name]) for name, kind in kinds.items()
+    )

@@ -55,7 +55,7 @@ def claim_chunk(
         if not run.values_list("pk", flat=True).first():
             return []
         if most_in_flight is not None:
-            limit = min(limit, most_in_flight - _in_flight(run_id, stages))
+            limit = min(limit, most_in_flight - _in_flight(run_id, stages).count())
         chosen = _choose(run_id, stages, limit)
         token = str(uuid.uuid4())
         _take(chosen, token, lease_seconds)
@@ -81,10 +81,15 @@ def has_work(run_id: int, stages: Sequence[str]) -> bool:
     return any(rows.exists() for rows in claimable(run_id, stages))
 
 
-def _in_flight(run_id: int, stages: Sequence[str]) -> int:
+def is_in_hand(run_id: int, stages: Sequence[str]) -> bool:
+    """Whether a worker is at it: it will find new work by itself, and needs no message."""
+    return _in_flight(run_id, stages).exists()
+
+
+def _in_flight(run_id: int, stages: Sequence[str]) -> QuerySet[RunSample]:
     return RunSample.objects.filter(
         run_id=run_id, state=State.LEASED, stage__in=stages, lease_expires_at__gt=timezone.now()
-    ).count()
+    )
 
 
 def _choose(run_id: int, stages: Sequence[str], limit: int) -> list[RunSample]:

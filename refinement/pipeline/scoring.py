@@ -107,11 +107,13 @@ class Scoring:
                 self._select([row])
 
     def _wake_teacher(self, *, last: bool = False) -> None:
+        """Tell the teacher of new work, now and then, and only where no teacher is at it."""
         now = time.monotonic()
         if self.teacher_due and (last or now - self.woke_teacher_at >= TEACHER_WAKE_SECONDS):
             self.teacher_due = False
             self.woke_teacher_at = now
-            wake_now("refinement.teach", self.run.pk)
+            if not claims.is_in_hand(self.run.pk, claims.TEACHER_STAGES):
+                wake_now("refinement.teach", self.run.pk)
 
 
 def next_limit(count: int, limit: int, seconds: float) -> int:

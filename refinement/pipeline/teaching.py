@@ -128,7 +128,7 @@ class Teaching:
             await self._clear_notice()
         finally:
             await self._drop_all()
-            self._wake_student(last=True)
+            await self._wake_student(last=True)
             await asyncio.gather(*self.messages)
 
     async def _turn(self) -> bool:
@@ -140,7 +140,7 @@ class Teaching:
         await self._look_around()
         if self.mode is Mode.WORKING:
             await self._claim()
-        self._wake_student()
+        await self._wake_student()
         if self.in_flight:
             return time.monotonic() < self.give_up_at
         if self.mode is not Mode.WORKING:
@@ -262,12 +262,14 @@ class Teaching:
         self.mode = Mode.HALTING
         desks.leave(self.desk, heedless=True)
 
-    def _wake_student(self, *, last: bool = False) -> None:
+    async def _wake_student(self, *, last: bool = False) -> None:
+        """Tell the student of new work, now and then, and only where no student is at it."""
         now = time.monotonic()
         if self.student_due and (last or now - self.woke_student_at >= STUDENT_WAKE_SECONDS):
             self.student_due = False
             self.woke_student_at = now
-            self._send("refinement.score")
+            if not await self.database(claims.is_in_hand, self.run.pk, claims.STUDENT_STAGES):
+                self._send("refinement.score")
 
     def _send(self, task: str) -> None:
         """In a thread: a broker that hangs does not hold up the loop."""

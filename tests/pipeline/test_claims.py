@@ -201,6 +201,16 @@ def test_every_query_of_a_claim_follows_one_index(world: World) -> None:
         assert "B-TREE" not in plan, "nothing is sorted"
 
 
+def test_work_is_in_hand_while_a_lease_lasts(world: World) -> None:
+    run = world.run(1)
+    assert not claims.is_in_hand(run.pk, TEACHER_STAGES)
+    claim(run)
+    assert claims.is_in_hand(run.pk, TEACHER_STAGES)
+    assert not claims.is_in_hand(run.pk, STUDENT_STAGES)
+    put(run, 0, lease_expires_at=timezone.now())
+    assert not claims.is_in_hand(run.pk, TEACHER_STAGES)
+
+
 def test_a_pause_stops_claims_and_a_resume_allows_them(world: World) -> None:
     run = world.run(2)
     runs.pause_run(run=run)

@@ -99,6 +99,16 @@ def test_the_first_selection_scores_both_pairs_and_begins_a_verdict(
     assert wakes == [("refinement.teach", run.pk)]
 
 
+def test_a_teacher_that_is_at_the_run_gets_no_message(
+    run: Run, wakes: list[tuple[str, int]]
+) -> None:
+    RunSample.objects.filter(run=run, position=0).update(stage="reflect_instruction")
+    assert claims.claim_chunk(run.pk, claims.TEACHER_STAGES, 1, 60)
+    wakes.clear()
+    score_now(run)
+    assert wakes == []
+
+
 def test_the_second_selection_completes_the_verdict_and_the_run(
     second_run: Run, wakes: list[tuple[str, int]]
 ) -> None:

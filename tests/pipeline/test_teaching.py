@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from refinement.models import Candidate, Endpoint, Run, RunSample, TeacherCall
-from refinement.pipeline import teacher_health, teaching
+from refinement.pipeline import claims, teacher_health, teaching
 from refinement.pipeline.teaching import teach
 from refinement.services import runs
 from tests.fake_teacher import FakeTeacher, Settings
@@ -81,6 +81,17 @@ def test_every_sample_gets_a_candidate_and_moves_to_the_student(
     assert TeacherCall.objects.count() == len(teacher.state.requests) == 6 * len(STEPS)
     assert ("refinement.score", run.pk) in wakes
     assert len(wakes) < 6, "one message tells of many samples"
+
+
+def test_a_student_that_is_at_the_run_gets_no_message(
+    taught_world: World, wakes: list[tuple[str, int]]
+) -> None:
+    run = taught_world.run(2)
+    RunSample.objects.filter(run=run, position=0).update(stage="select_instruction")
+    assert claims.claim_chunk(run.pk, claims.STUDENT_STAGES, 1, 60)
+    wakes.clear()
+    teach_now(run)
+    assert wakes == []
 
 
 def test_the_run_counts_what_the_teacher_cost(taught_world: World) -> None:

@@ -115,6 +115,8 @@ class Command(BaseCommand):
             raise CommandError(f"{target} is not a file in a folder.", returncode=USAGE)
         if target == source.resolve():
             raise CommandError("IN and OUT are the same file: name another OUT.", returncode=USAGE)
+        if options["limit"] is not None and options["limit"] < 1:
+            raise CommandError("--limit takes a number of samples above 0.", returncode=USAGE)
         self._check_teacher_options(options)
         found = detect(source, record_limit=settings.RECORD_LIMIT_BYTES)
         if options["format"] and found != options["format"]:
