@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -17,6 +18,10 @@ from refinement.embedded.valkey import valkey_command
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# An example takes as long as the machine is busy: time says nothing about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

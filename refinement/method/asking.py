@@ -51,19 +51,22 @@ async def ask_twice(
     step: str,
     messages: list[Message],
     read: Callable[[TeacherReply], Result],
+    again: Callable[[str], list[Message]] | None = None,
     read_again: Callable[[TeacherReply], Result] | None = None,
     max_tokens: int | None = None,
 ) -> Result:
     """What ``read`` makes of the reply. A reply it refuses is explained to the teacher, once.
 
-    The second reply is read by ``read_again``, where given, which may be less strict. Raises
-    ReplyError when that is of no use either.
+    ``again`` gives the second question for the reason that the first reply was refused for; else
+    the first question is asked again. Either gets a note on what was wrong. The second reply is
+    read by ``read_again``, where given, which may be less strict. Raises ReplyError when that is
+    of no use either.
     """
     reply = await ask(step=step, messages=messages, attempt=0, max_tokens=max_tokens)
     try:
         return read(reply)
     except UnusableReply as problem:
-        noted = with_note(messages, problem.note)
+        noted = with_note(again(problem.reason) if again else messages, problem.note)
     read = read_again or read
     return await ask_again(ask, step=step, messages=noted, read=read, max_tokens=max_tokens)
 

@@ -40,7 +40,7 @@ RESPONSE_LABEL = re.compile(
 )
 # After the new instruction some models go on with the rest of a record.
 REST_OF_RECORD = re.compile(
-    r"^[*_#\s]*(?:new\s+)?(?:response|answer|output|criticism|input)[*_\s]*:",
+    r"^[*_# \t]*(?:new\s+)?(?:response|answer|output|criticism|input)[*_\s]*:",
     re.IGNORECASE | re.MULTILINE,
 )
 ANSWER = re.compile(r"^(?:(?:yes|no)[,.]|the (?:correct )?answer(?: is\b|:))", re.IGNORECASE)

@@ -100,7 +100,7 @@ REFUSAL = re.compile(
 )
 SMALL_TALK = re.compile(
     r"""^\W*
-    (?:(?:hi|hello|hey|sure|certainly|of\ course|great|okay|thank\ you|thanks)\b[^.!?\n]*[.!,]\s*)*
+    (?:(?:hi|hello|hey|sure|certainly|of\ course|great|okay|thank\ you|thanks)\b[^.!?,\n]*[.!,]\s*)*
     (?:how\ (?:can|may)\ i\ (?:help|assist)
       |i(?:'m|\ am|'d\ be|\ would\ be)\ (?:happy|glad|here|ready)\ to\ (?:help|assist)
       |please\ (?:provide|share|give\ me|send)

@@ -8,7 +8,7 @@ new PROMPT_VERSION.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from refinement.method.pairs import Pair
@@ -86,6 +86,7 @@ ANSWERING = (
     "You are a helpful AI assistant. You answer accurately and in a few sentences, unless the task "
     "needs more."
 )
+BRIEFLY = "Answer in one or two sentences."
 NEW_INSTRUCTION_LABEL = "Better instruction: "
 
 
@@ -99,7 +100,10 @@ def criticise_instruction(pair: Pair) -> list[Message]:
     )
 
 
-def rewrite_instruction(pair: Pair, criticism: str) -> list[Message]:
+def rewrite_instruction(pair: Pair, criticism: str, *, again: bool = False) -> list[Message]:
+    """``again``: without the input, which tempts the teacher to do the task instead."""
+    shown = replace(pair, input="") if again else pair
+    plea = "\n\nDo not answer it. Write a better instruction." if again else ""
     return _conversation(
         "You make instructions clearer and more specific, so that they ask for more thought. You "
         f"never answer them. {stand_alone(pair)} Faults of the last one: {criticism}",
@@ -107,13 +111,13 @@ def rewrite_instruction(pair: Pair, criticism: str) -> list[Message]:
             (record(example.pair, response=False), NEW_INSTRUCTION_LABEL + example.new_instruction)
             for example in EXAMPLES
         ],
-        record(pair, response=False),
+        record(shown, response=False) + plea,
     )
 
 
-def answer_instruction(pair: Pair) -> list[Message]:
+def answer_instruction(pair: Pair, *, briefly: bool = False) -> list[Message]:
     """Asks for the response to ``pair``, whose own response is not shown."""
-    return _conversation(ANSWERING, [], _question(pair))
+    return _conversation(ANSWERING, [], _question(pair, briefly=briefly))
 
 
 def criticise_response(pair: Pair) -> list[Message]:
@@ -125,12 +129,12 @@ def criticise_response(pair: Pair) -> list[Message]:
     )
 
 
-def rewrite_response(pair: Pair, criticism: str) -> list[Message]:
+def rewrite_response(pair: Pair, criticism: str, *, briefly: bool = False) -> list[Message]:
     return _conversation(
         f"{ANSWERING}\nAn earlier answer was: {pair.response}\nIts criticism: {criticism}\n"
         "Give a better answer.",
         [],
-        _question(pair),
+        _question(pair, briefly=briefly),
     )
 
 
@@ -150,7 +154,8 @@ def _criticise_response(pair: Pair) -> str:
     return f"{record(pair)}\n\nCriticise this response."
 
 
-def _question(pair: Pair) -> str:
+def _question(pair: Pair, *, briefly: bool) -> str:
     """The instruction as a person would put it, without labels."""
-    question = "\n\n".join(filter(None, (pair.instruction, pair.input)))
+    length = BRIEFLY if briefly else ""
+    question = "\n\n".join(filter(None, (pair.instruction, pair.input, length)))
     return f"{earlier_turns(pair)}\n\nNow: {question}" if pair.context else question

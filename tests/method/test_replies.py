@@ -138,3 +138,11 @@ def test_thoughts_are_taken_off_only_at_the_beginning():
 def test_storable_text_survives_every_database():
     assert storable("a\x00b\ud83dc") == "a�b�c"
     assert storable("\ud83d\ude00 木漏れ日 😀") == "😀 木漏れ日 😀"
+
+
+def test_a_hostile_reply_is_checked_as_quickly_as_any_other():
+    for piece in ("hi, ", "sorry, ", "* ", "#", "Sure! ", "\n"):
+        text = piece * 59 + "x"  # the check must not try every way to split it
+        assert not is_refusal(text)
+        is_small_talk(text)
+        is_looping(text)

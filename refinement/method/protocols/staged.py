@@ -32,6 +32,7 @@ async def reflect_on_instruction(pair: Pair, ask: Ask) -> Reflection:
         ask,
         step="rewrite_instruction",
         messages=prompts.rewrite_instruction(pair, criticism),
+        again=lambda _: prompts.rewrite_instruction(pair, criticism, again=True),
         read=lambda reply: _instruction(reply, pair, labelled=True),
         read_again=lambda reply: _instruction(reply, pair, labelled=False),
         max_tokens=INSTRUCTION_LIMIT + len(pair.instruction.encode()) // BYTES_PER_TOKEN,
@@ -42,6 +43,7 @@ async def reflect_on_instruction(pair: Pair, ask: Ask) -> Reflection:
         ask,
         step="answer_instruction",
         messages=prompts.answer_instruction(renewed),
+        again=lambda reason: prompts.answer_instruction(renewed, briefly=reason == "truncated"),
         read=lambda reply: _response(reply, pair),
     )
     return Reflection(criticism=criticism, pair=replace(renewed, response=response))
@@ -59,6 +61,9 @@ async def reflect_on_response(pair: Pair, ask: Ask) -> Reflection:
         ask,
         step="rewrite_response",
         messages=prompts.rewrite_response(pair, criticism),
+        again=lambda reason: prompts.rewrite_response(
+            pair, criticism, briefly=reason == "truncated"
+        ),
         read=lambda reply: _response(reply, pair),
     )
     return Reflection(criticism=criticism, pair=replace(pair, response=response))

@@ -159,7 +159,7 @@ def _find(pattern: str, text: str, start: int = 0) -> list[re.Match[str]]:
 
 def _dressed(tag: str) -> str:
     """A tag, perhaps as a heading or in bold."""
-    return rf"[ \t>#*_]*{re.escape(tag)}[*_:]*"
+    return rf"[ \t>#*_]{{0,8}}{re.escape(tag)}[*_:]*"
 
 
 def _begins_line(tag: str) -> str:
