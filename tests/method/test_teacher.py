@@ -277,6 +277,7 @@ class TestKeys:
     def test_the_key_is_in_no_log_and_no_error(self, server, monkeypatch, caplog):
         monkeypatch.setenv("A_KEY", "sk-right")
         caplog.set_level(logging.DEBUG)
+        caplog.set_level(logging.DEBUG, logger="refinement")  # whatever a command before set
         with pytest.raises(PermanentTeacherError) as caught:
             reply_to(server, "[[500 once]] [[403 after 1]] Why?", api_key_variable="A_KEY")
         assert "asked to answer 403 to Bearer •••" in str(caught.value)
