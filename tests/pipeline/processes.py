@@ -113,7 +113,7 @@ class Cluster:
             parts.append("\n".join([f"-- {path.name}", *lines]))
         return "\n".join(parts)
 
-    def wait_for(self, what: str, condition: Callable[[], bool], seconds: float = 90) -> None:
+    def wait_for(self, what: str, condition: Callable[[], bool], seconds: float = 180) -> None:
         """Look until it is so. Fails, with all logs, when that takes far too long."""
         deadline = time.monotonic() + seconds
         while not condition():
