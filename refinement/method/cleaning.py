@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from refinement.method.replies import UnusableReply, is_refusal, is_small_talk, refused
+from refinement.method.replies import NOTE, UnusableReply, is_refusal, is_small_talk, refused
 
 if TYPE_CHECKING:
     from refinement.method.pairs import Pair
@@ -58,17 +58,18 @@ def clean_instruction(text: str, pair: Pair) -> str:
     text = _without_rest_of_record(text, pair)
     text = _without_input(text, pair.input)
     text = _without_quotes(_without_bold(text), pair.instruction)
+    _refuse_echo(text)
     if is_small_talk(text):
         raise UnusableReply(
             "unparsable",
             "made conversation instead of writing an instruction",
-            "An earlier reply was small talk. Write only the new instruction.",
+            f"{NOTE}was small talk. Write only the new instruction.",
         )
     if _is_copy(text, pair.response) or ANSWER.match(text):
         raise UnusableReply(
             "unparsable",
             "gave an answer instead of an instruction",
-            "An earlier reply was a response. Write an instruction: a question or a task.",
+            f"{NOTE}was a response. Write an instruction: a question or a task.",
         )
     if is_refusal(text):
         raise refused()
@@ -81,11 +82,12 @@ def clean_response(text: str, pair: Pair) -> str:
     if not RESPONSE_LABEL.match(pair.response):
         text = _without(RESPONSE_LABEL, text)
     text = _without_quotes(text, pair.response)
+    _refuse_echo(text)
     if is_small_talk(text) and not is_small_talk(pair.response):
         raise UnusableReply(
             "unparsable",
             "made conversation instead of answering",
-            "An earlier reply was small talk. Everything that is needed is given: answer with it.",
+            f"{NOTE}was small talk. Everything that is needed is given: answer with it.",
         )
     if is_refusal(text) and not is_refusal(pair.response):
         raise refused()
@@ -96,6 +98,14 @@ def whole_sentences(text: str) -> str:
     """A text that was cut off, up to its last whole sentence, where it has one."""
     ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)|[。！？]", text)]
     return text[: ends[-1]] if ends else text
+
+
+def _refuse_echo(text: str) -> None:
+    """Small models repeat the note on their first try: that is never part of a pair."""
+    if NOTE in text:
+        raise UnusableReply(
+            "unparsable", "repeated our note to it", "Write nothing but what you are asked for."
+        )
 
 
 def _without(wrapping: re.Pattern[str], text: str) -> str:

@@ -12,6 +12,9 @@ SHORT_WORDS = 60  # a refusal or small talk is short; a long text that begins li
 WORDS_PER_TOKEN = 0.35  # English has 0.75; models write more words than they are told to
 
 
+NOTE = "An earlier reply "  # every note that explains a bad reply to the teacher begins like this
+
+
 class UnusableReply(Exception):  # noqa: N818 - a finding about the reply, turned into ReplyError
     """``str()`` ends the sentence "the teacher …"; ``note`` tells the teacher what to do better."""
 
@@ -38,13 +41,13 @@ def usable_text(reply: TeacherReply, *, may_be_cut: bool = False, may_refuse: bo
         raise UnusableReply(
             "filtered",
             "had its reply stopped by the server's content filter",
-            "An earlier reply was stopped by a content filter. Avoid anything it may object to.",
+            f"{NOTE}was stopped by a content filter. Avoid anything it may object to.",
         )
     text = without_thoughts(reply.text)
     if reply.finish_reason == "length" and not (may_be_cut and text):
         raise _cut_off(text, reply.completion_tokens)
     if not text:
-        raise UnusableReply("empty", "sent an empty reply", "An earlier reply was empty.")
+        raise UnusableReply("empty", "sent an empty reply", f"{NOTE}was empty.")
     if reply.finish_reason == "refusal" or (is_refusal(text) and not may_refuse):
         raise refused()
     return text
@@ -54,7 +57,7 @@ def refused() -> UnusableReply:
     return UnusableReply(
         "refusal",
         "refused",
-        "An earlier reply was a refusal. You are only asked to improve a text for training.",
+        f"{NOTE}was a refusal. You are only asked to improve a text for training.",
     )
 
 
@@ -64,12 +67,12 @@ def _cut_off(text: str, tokens: int) -> UnusableReply:
         return UnusableReply(
             "truncated",
             "repeated itself until its length limit",
-            f"An earlier reply repeated itself. Say everything once, in at most {words} words.",
+            f"{NOTE}repeated itself. Say everything once, in at most {words} words.",
         )
     return UnusableReply(
         "truncated",
         "was cut off by its length limit (raise the endpoint's token limit if that is common)",
-        f"An earlier reply was too long and was cut off. Use at most {words} words.",
+        f"{NOTE}was too long and was cut off. Use at most {words} words.",
     )
 
 

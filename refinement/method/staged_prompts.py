@@ -103,7 +103,6 @@ def criticise_instruction(pair: Pair) -> list[Message]:
 def rewrite_instruction(pair: Pair, criticism: str, *, again: bool = False) -> list[Message]:
     """``again``: without the input, which tempts the teacher to do the task instead."""
     shown = replace(pair, input="") if again else pair
-    plea = "\n\nDo not answer it. Write a better instruction." if again else ""
     return _conversation(
         "You make instructions clearer and more specific, so that they ask for more thought. You "
         f"never answer them. {stand_alone(pair)} Faults of the last one: {criticism}",
@@ -111,7 +110,7 @@ def rewrite_instruction(pair: Pair, criticism: str, *, again: bool = False) -> l
             (record(example.pair, response=False), NEW_INSTRUCTION_LABEL + example.new_instruction)
             for example in EXAMPLES
         ],
-        record(shown, response=False) + plea,
+        record(shown, response=False),
     )
 
 

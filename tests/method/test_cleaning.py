@@ -80,6 +80,7 @@ def test_the_input_is_not_repeated_in_the_instruction():
         ("Green tea is made by heating leaves.", "unparsable"),
         ("No, it is made of leaves.", "unparsable"),
         ("The answer is: leaves.", "unparsable"),
+        ("Describe tea. Note: An earlier reply was empty.", "unparsable"),
         ("New instruction: I cannot assist with that.", "refusal"),
     ],
 )

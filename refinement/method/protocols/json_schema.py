@@ -16,7 +16,7 @@ from refinement.method.cleaning import clean_instruction, clean_response
 from refinement.method.errors import SchemaRefusedError
 from refinement.method.pairs import Pair, Reflection, TeacherReply
 from refinement.method.protocols import tagged
-from refinement.method.replies import UnusableReply, storable, usable_text
+from refinement.method.replies import NOTE, UnusableReply, storable, usable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,7 @@ def _not_the_object() -> UnusableReply:
     return UnusableReply(
         "unparsable",
         "did not send the JSON object that was asked for",
-        "An earlier reply did not have the asked form.",
+        f"{NOTE}did not have the asked form.",
     )
 
 

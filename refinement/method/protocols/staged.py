@@ -9,7 +9,7 @@ from refinement.method import staged_prompts as prompts
 from refinement.method.asking import ask_twice
 from refinement.method.cleaning import clean_instruction, clean_response, whole_sentences
 from refinement.method.pairs import Pair, Reflection, TeacherReply
-from refinement.method.replies import UnusableReply, is_refusal, usable_text
+from refinement.method.replies import NOTE, UnusableReply, is_refusal, usable_text
 
 if TYPE_CHECKING:
     from refinement.method.asking import Ask
@@ -82,7 +82,7 @@ def _instruction(reply: TeacherReply, pair: Pair, *, labelled: bool) -> str:
         raise UnusableReply(
             "unparsable",
             "did not write an instruction",
-            f"An earlier reply was no instruction. Write a task for others, after “{label}”.",
+            f"{NOTE}was no instruction. Write a task for others, after “{label}”.",
         )
     return clean_instruction(text, pair)
 

@@ -15,7 +15,7 @@ from refinement.method import prompts
 from refinement.method.asking import ask_twice
 from refinement.method.cleaning import clean_instruction, clean_response
 from refinement.method.pairs import Pair, Reflection, TeacherReply
-from refinement.method.replies import UnusableReply, usable_text
+from refinement.method.replies import NOTE, UnusableReply, usable_text
 
 if TYPE_CHECKING:
     from refinement.method.asking import Ask, Message
@@ -147,7 +147,7 @@ def _border(tag: Tag, following: Tag, text: str, start: int) -> re.Match[str]:
             raise UnusableReply(
                 "unparsable",
                 "used the tags more than once, so that its reply can be read in several ways",
-                f"An earlier reply used a tag more than once. Write {tag.opening} and "
+                f"{NOTE}used a tag more than once. Write {tag.opening} and "
                 f"{following.opening} once each.",
             )
     raise _without_tags((tag, following))
@@ -175,7 +175,7 @@ def _without_tags(tags: tuple[Tag, ...]) -> UnusableReply:
     return UnusableReply(
         "unparsable",
         "did not keep to the asked form",
-        f"An earlier reply did not keep to the form. Each of {expected} must stand on a line of "
+        f"{NOTE}did not keep to the form. Each of {expected} must stand on a line of "
         "its own, with the finished text between them.",
     )
 
