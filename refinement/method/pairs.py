@@ -79,6 +79,10 @@ class Scores:
     ``status`` is ``scored`` when all four losses exist; else ``unscorable`` with a ``reason``. A
     signal that can still be formed is given all the same: a one-token response has no IFD, but has
     an r-IFD.
+
+    ``s_ifd`` and ``rsr`` need the losses and ranks of single tokens: ``method/signals.py``.
+    ``straddled``: a token stands across the border of a prompt and its target, and counts for the
+    prompt.
     """
 
     status: Status
@@ -87,6 +91,9 @@ class Scores:
     instruction_tokens: int = 0
     response_tokens: int = 0
     truncated: bool = False
+    straddled: bool = False
+    s_ifd: float | None = None
+    rsr: float | None = None
 
     @property
     def ifd(self) -> float | None:
@@ -97,6 +104,16 @@ class Scores:
     def r_ifd(self) -> float | None:
         """r-IFD(x|y) = exp(L(x|y') - L(x)); lower: the response tells more of its instruction."""
         return _ratio(self.losses.instruction_given_response, self.losses.instruction)
+
+    @property
+    def grape(self) -> float | None:
+        """exp(-L(y|x)): the response's probability, the geometric mean over its tokens.
+
+        The higher, the closer the response is to what the student would say itself. Source: GRAPE,
+        arXiv 2502.04194, which keeps the response with the highest normalised probability.
+        """
+        loss = self.losses.response_given_instruction
+        return None if loss is None else math.exp(-loss)
 
 
 def _ratio(conditional: float | None, alone: float | None) -> float | None:

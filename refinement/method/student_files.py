@@ -58,6 +58,19 @@ def check_student_path(path: str, revision: str = "") -> None:
         raise StudentError(f"The student file {error.filename} may not be read.") from None
 
 
+def check_chat_template(path: str, revision: str = "") -> None:
+    """Raise StudentError where the files show that the tokenizer has no chat template.
+
+    A GGUF file is not looked into: there it shows when the student is loaded.
+    """
+    place = locate(path, revision)
+    if place.is_dir() and not _has_chat_template(place):
+        raise StudentError(
+            f"The tokenizer at {place} has no chat template: choose a text template, or add a "
+            "chat_template.jinja."
+        )
+
+
 def fingerprint(path: str, revision: str = "") -> str:
     """64 hex digits that name the student, wherever its files lie.
 
@@ -102,6 +115,16 @@ def _check_folder(folder: Path) -> None:
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise StudentError(f"{folder} has no tokenizer: save the model's tokenizer into it.")
     _check_weights(folder)
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if any(folder.glob("chat_template*")):
+        return True
+    try:
+        described = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(described, dict) and bool(described.get("chat_template"))
 
 
 def _check_weights(folder: Path) -> None:

@@ -33,6 +33,9 @@ class Run(models.Model):
     completion_tokens = models.PositiveBigIntegerField(default=0)
     cost = models.DecimalField(max_digits=16, decimal_places=8, default=0)
     scored_pairs = models.PositiveIntegerField(default=0)
+    # Tokens that went through the student, and that would have with each pair scored by itself.
+    forward_tokens = models.PositiveBigIntegerField(default=0)
+    forward_tokens_apart = models.PositiveBigIntegerField(default=0)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

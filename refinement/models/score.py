@@ -23,9 +23,14 @@ class Score(models.Model):
     loss_response_given_instruction = models.FloatField(null=True)
     ifd = models.FloatField(null=True)
     r_ifd = models.FloatField(null=True)
+    s_ifd = models.FloatField(null=True)
+    grape = models.FloatField(null=True)
+    rsr = models.FloatField(null=True)
     instruction_tokens = models.PositiveIntegerField(default=0)
     response_tokens = models.PositiveIntegerField(default=0)
     truncated = models.BooleanField(default=False)
+    straddled = models.BooleanField(default=False)
+    token_losses = models.BinaryField(null=True)  # of the response: method/token_archive.py
     template = models.CharField(max_length=40)
     student_fingerprint = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)  # for pairs a second
@@ -55,4 +60,7 @@ class Score(models.Model):
             instruction_tokens=self.instruction_tokens,
             response_tokens=self.response_tokens,
             truncated=self.truncated,
+            straddled=self.straddled,
+            s_ifd=self.s_ifd,
+            rsr=self.rsr,
         )

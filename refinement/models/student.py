@@ -9,6 +9,7 @@ class Student(models.Model):
         ALPACA = "alpaca", "Alpaca"
         WIZARDLM = "wizardlm", "WizardLM"
         NONE = "none", "None"
+        CHAT = "chat", "The model's own chat template"
 
     class Dtype(models.TextChoices):
         AUTO = "auto", "auto"

@@ -43,6 +43,7 @@ def score(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLIC
         try:
             with student_in_seat(StudentSpec.from_dict(run.config["student"])) as student:
                 _check_same(run, student)
+                student.template()  # one that it lacks concerns the run, not a sample
                 Scoring(run, student, stopping, slice_seconds).work()
         except StudentError as error:
             notice = f"Paused, because the student cannot be used. {error}"

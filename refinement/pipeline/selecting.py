@@ -195,7 +195,11 @@ def _score_row(
         r_ifd=scores.r_ifd,
         instruction_tokens=scores.instruction_tokens,
         response_tokens=scores.response_tokens,
+        s_ifd=scores.s_ifd,
+        grape=scores.grape,
+        rsr=scores.rsr,
         truncated=scores.truncated,
+        straddled=scores.straddled,
         template=run.config["student"]["template"],
         student_fingerprint=student.fingerprint,
     )

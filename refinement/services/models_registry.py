@@ -118,6 +118,7 @@ def create_student(
     _validate(student)
     try:
         student_files.check_student_path(student.path, student.revision)
+        _check_template(student, student.template)
     except StudentError as error:
         raise ServiceError(str(error)) from error
     student.save()
@@ -149,6 +150,11 @@ def student_spec(student: Student, *, template: str = "") -> StudentSpec:
     if template and template not in Student.Template.values:
         known = ", ".join(Student.Template.values)
         raise ServiceError(f"“{template}” is no template: choose one of {known}.")
+    if template and template != student.template:
+        try:
+            _check_template(student, template)
+        except StudentError as error:
+            raise ServiceError(str(error)) from error
     return StudentSpec(
         path=student.path,
         revision=student.revision,
@@ -205,6 +211,11 @@ def _checked_variable(name: str) -> str:
     if name in OUR_SECRETS:
         raise ServiceError(f"{name} is a secret of this service, not the key of a teacher.")
     return name
+
+
+def _check_template(student: Student, template: str) -> None:
+    if template == Student.Template.CHAT:
+        student_files.check_chat_template(student.path, student.revision)
 
 
 def _check_limits(endpoint: Endpoint) -> None:

@@ -125,7 +125,8 @@ class RunForm(OnceForm):
     template = forms.ChoiceField(
         choices=[("", "As registered"), *Student.Template.choices],
         required=False,
-        help_text="The prompt that pairs are scored under. Take the one you will train with.",
+        help_text="The prompt that pairs are scored under. Take the one you will train with: for "
+        "chats the model's own, which puts system prompt and earlier turns where they belong.",
     )
     require_response_accepted = forms.BooleanField(
         label="Only pairs whose rewritten response the student accepted",
@@ -275,7 +276,8 @@ class StudentForm(forms.Form):
     template = forms.ChoiceField(
         choices=Student.Template.choices,
         initial=Student.Template.VICUNA,
-        help_text="The prompt that pairs are scored under. Take the one you will train with.",
+        help_text="The prompt that pairs are scored under. Take the one you will train with: for "
+        "chats the model's own, which puts system prompt and earlier turns where they belong.",
     )
     dtype = forms.ChoiceField(
         label="Precision",

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from refinement.method.errors import StudentError
-from refinement.method.student_files import check_student_path, fingerprint, locate
+from refinement.method.student_files import (
+    check_chat_template,
+    check_student_path,
+    fingerprint,
+    locate,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +84,18 @@ def test_gguf_files(tmp_path: Path) -> None:
 
     (tmp_path / "model.gguf").write_bytes(b"PK\3\4" + bytes(100))
     assert "is not a GGUF file" in refusal(tmp_path / "model.gguf")
+
+
+def test_whether_there_is_a_chat_template(folder: Path) -> None:
+    check_chat_template(str(folder))  # transformers saved it as chat_template.jinja
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(StudentError, match="has no chat template: choose a text template"):
+        check_chat_template(str(folder))
+
+    described = json.loads((folder / "tokenizer_config.json").read_text())
+    described["chat_template"] = "{{ messages }}"  # as older releases saved it
+    (folder / "tokenizer_config.json").write_text(json.dumps(described))
+    check_chat_template(str(folder))
 
 
 def test_an_id_from_the_hub_is_found_if_downloaded_before(

@@ -177,6 +177,16 @@ def test_a_student_that_was_trained_meanwhile_pauses_the_run(run: Run) -> None:
     assert "not those that the run began with" in run.notice
 
 
+def test_a_chat_template_that_the_student_lacks_pauses_the_run(run: Run) -> None:
+    run.config["student"]["template"] = "chat"
+    run.save()
+    score_now(run)
+    run = reload(run)
+    assert run.status == Run.Status.PAUSED
+    assert "no chat template" in run.notice
+    assert standings(run) == [("select_instruction", "ready")] * 3
+
+
 def test_only_the_sample_that_the_student_cannot_take_fails(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,24 @@ def test_a_student_that_can_be_loaded_is_registered(student_path: Path) -> None:
     student = create_student(name="Tiny", path=f" {student_path} ", template="alpaca")
     assert student_spec(student).path == str(student_path)
     assert student_spec(student).template == "alpaca"
+
+
+def test_chat_needs_a_tokenizer_that_has_such_a_template(
+    student_path: Path, tmp_path: Path
+) -> None:
+    student_path = shutil.copytree(student_path, tmp_path / "student")
+    plain = create_student(name="Plain", path=str(student_path))
+    for refused in (
+        lambda: create_student(name="Ours", path=str(student_path), template="chat"),
+        lambda: student_spec(plain, template="chat"),
+    ):
+        with pytest.raises(ServiceError, match="has no chat template"):
+            refused()
+
+    (student_path / "chat_template.jinja").write_text("{{ messages }}")
+    student = create_student(name="Ours", path=str(student_path), template="chat")
+    assert student_spec(student).template == "chat"
+    assert student_spec(plain, template="chat").template == "chat"
 
 
 @pytest.mark.parametrize(
