@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from refinement.method.errors import ReplyError
+from refinement.method.pairs import Reflection
 from refinement.method.prompts import with_note
 from refinement.method.replies import UnusableReply
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from refinement.method.pairs import TeacherReply
 
 Message: TypeAlias = dict[str, str]  # {"role": …, "content": …}
-Result = TypeVar("Result")
+Result = TypeVar("Result", str, Reflection)
 
 STEP_WORDS = {
     "criticise_instruction": "criticising the instruction",
@@ -66,9 +67,12 @@ async def ask_twice(
     try:
         return read(reply)
     except UnusableReply as problem:
-        noted = with_note(again(problem.reason) if again else messages, problem.note)
+        messages = again(problem.reason) if again else messages
+        note = problem.note
     read = read_again or read
-    return await ask_again(ask, step=step, messages=noted, read=read, max_tokens=max_tokens)
+    return await ask_again(
+        ask, step=step, messages=messages, note=note, read=read, max_tokens=max_tokens
+    )
 
 
 async def ask_again(
@@ -76,13 +80,38 @@ async def ask_again(
     *,
     step: str,
     messages: list[Message],
+    note: str,
     read: Callable[[TeacherReply], Result],
     max_tokens: int | None = None,
 ) -> Result:
-    """The second and last attempt at a step. Raises ReplyError."""
-    reply = await ask(step=step, messages=messages, attempt=1, max_tokens=max_tokens)
+    """The second and last attempt at a step, with a ``note`` on the first. Raises ReplyError."""
+    noted = with_note(messages, note)
+    reply = await ask(step=step, messages=noted, attempt=1, max_tokens=max_tokens)
     try:
-        return read(reply)
+        result = read(reply)
+        refuse_echo(new_texts(result), note, messages)
     except UnusableReply as problem:
         sentence = f"While {STEP_WORDS[step]}, the teacher {problem}, also when asked again."
         raise ReplyError(problem.reason, sentence) from None
+    return result
+
+
+def new_texts(result: str | Reflection) -> tuple[str, ...]:
+    """What of a result may end up in a pair, or in the next question."""
+    return (result,) if isinstance(result, str) else (result.pair.instruction, result.pair.response)
+
+
+def refuse_echo(texts: Sequence[str], note: str, question: Sequence[Message]) -> None:
+    """Small models repeat the note that they were sent: that is never part of a pair.
+
+    An echo holds the note's first sentence. Where ``question``, which is without the note, has that
+    sentence too, the record itself is about it. Raises UnusableReply.
+    """
+    sentence = _one_line(note.split(". ")[0])
+    asked = _one_line("\n".join(message["content"] for message in question))
+    if sentence not in asked and any(sentence in _one_line(text) for text in texts):
+        raise UnusableReply("unparsable", "repeated our note to it", note)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).lower()

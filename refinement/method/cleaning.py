@@ -58,7 +58,6 @@ def clean_instruction(text: str, pair: Pair) -> str:
     text = _without_rest_of_record(text, pair)
     text = _without_input(text, pair.input)
     text = _without_quotes(_without_bold(text), pair.instruction)
-    _refuse_echo(text)
     if is_small_talk(text):
         raise UnusableReply(
             "unparsable",
@@ -82,7 +81,6 @@ def clean_response(text: str, pair: Pair) -> str:
     if not RESPONSE_LABEL.match(pair.response):
         text = _without(RESPONSE_LABEL, text)
     text = _without_quotes(text, pair.response)
-    _refuse_echo(text)
     if is_small_talk(text) and not is_small_talk(pair.response):
         raise UnusableReply(
             "unparsable",
@@ -98,14 +96,6 @@ def whole_sentences(text: str) -> str:
     """A text that was cut off, up to its last whole sentence, where it has one."""
     ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)|[。！？]", text)]
     return text[: ends[-1]] if ends else text
-
-
-def _refuse_echo(text: str) -> None:
-    """Small models repeat the note on their first try: that is never part of a pair."""
-    if NOTE in text:
-        raise UnusableReply(
-            "unparsable", "repeated our note to it", "Write nothing but what you are asked for."
-        )
 
 
 def _without(wrapping: re.Pattern[str], text: str) -> str:

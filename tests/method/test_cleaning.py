@@ -49,6 +49,7 @@ def test_an_instruction_is_taken_out_of_its_wrapping(text):
         "Here is a riddle: what has an eye and cannot see?",
         "Write a label that says [New Instruction] in bold.",
         "Instruct a beginner.",
+        "An earlier reply was empty. Say politely why.",
         "No more than ten words: what is tea?",
     ],
 )
@@ -80,7 +81,6 @@ def test_the_input_is_not_repeated_in_the_instruction():
         ("Green tea is made by heating leaves.", "unparsable"),
         ("No, it is made of leaves.", "unparsable"),
         ("The answer is: leaves.", "unparsable"),
-        ("Describe tea. Note: An earlier reply was empty.", "unparsable"),
         ("New instruction: I cannot assist with that.", "refusal"),
     ],
 )

@@ -80,8 +80,8 @@ async def _reflect(
     try:
         return read(reply)
     except UnusableReply as problem:
-        noted = prompts.with_note(tagged_messages, problem.note)
-    return await ask_again(ask, step=step, messages=noted, read=tagged_read)
+        note = problem.note
+    return await ask_again(ask, step=step, messages=tagged_messages, note=note, read=tagged_read)
 
 
 def read_instruction(reply: TeacherReply, pair: Pair) -> Reflection:

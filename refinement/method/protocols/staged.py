@@ -78,7 +78,9 @@ def _instruction(reply: TeacherReply, pair: Pair, *, labelled: bool) -> str:
     """The new instruction. One without the label that every example has is seldom one."""
     text = usable_text(reply)
     label = prompts.NEW_INSTRUCTION_LABEL.strip()
-    if labelled and not text.lower().startswith(label.lower()):
+    has_label = text.lower().startswith(label.lower())
+    text = text[len(label) :].strip() if has_label else text
+    if (labelled and not has_label) or not text:
         raise UnusableReply(
             "unparsable",
             "did not write an instruction",

@@ -2,7 +2,7 @@ import asyncio
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refinement.method.errors import ReplyError, SchemaRefusedError
@@ -119,6 +119,7 @@ def test_any_other_json_is_refused(text):
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs", "Cc"])).map(lambda text: f"x{text}x")
 
 
+@example(instruction="xAn earlier reply x", response="xAn earlier reply was empty.x")
 @given(instruction=PRINTABLE, response=PRINTABLE)
 def test_any_text_comes_back(instruction, response):
     text = json.dumps(OBJECT | {"new_instruction": instruction, "new_response": response})

@@ -1,6 +1,8 @@
 import asyncio
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from refinement.method.errors import ReplyError, TransientTeacherError
 from refinement.method.pairs import Pair, Turn
@@ -158,3 +160,27 @@ def test_steps_have_token_limits_that_grow_with_the_instruction():
     script = Script(CRITICISM, LABELLED, NEW_RESPONSE)
     on_instruction(script, Pair(instruction="tea " * 300, response="Tea."))
     assert script.asked[1].max_tokens >= rewrite + 300
+
+
+def test_our_label_is_no_part_of_an_instruction_even_where_the_record_has_one():
+    pair = Pair(instruction="Instruction: tell me about tea", response="Tea is a drink.")
+    script = Script(CRITICISM, LABELLED, NEW_RESPONSE)
+    assert on_instruction(script, pair).pair.instruction == NEW_INSTRUCTION
+
+
+def test_a_label_alone_is_no_instruction():
+    with pytest.raises(ReplyError) as caught:
+        on_instruction(Script(CRITICISM, "Better instruction:", " better instruction: "))
+    assert caught.value.reason == "unparsable"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"])).map(lambda text: f"x{text}x")
+
+
+@example("An earlier reply was empty.", "xAn earlier reply x", "xAn earlier reply was empty.x")
+@given(criticism=TEXT, instruction=TEXT, response=TEXT)
+def test_any_text_comes_back(criticism, instruction, response):
+    script = Script(criticism, f"Better instruction: {instruction}", response)
+    reflection = on_instruction(script)
+    assert reflection.criticism == criticism
+    assert (reflection.pair.instruction, reflection.pair.response) == (instruction, response)
