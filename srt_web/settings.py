@@ -3,12 +3,14 @@
 Names begin with SRT_, except DATABASE_URL, which every host knows. `docs/settings.md` lists them.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
 from environs import Env
 
+from srt_web.csp import content_security_policy
 from srt_web.secret_key import read_or_make_secret_key
 
 env = Env()
@@ -28,11 +30,33 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+# Being on the browsers' own list is for whoever owns the domain to want, and hard to undo.
+SECURE_HSTS_PRELOAD = env.bool("SRT_HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
+# The prefix makes browsers take these cookies from this host alone, over HTTPS alone.
+SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrftoken"
+SESSION_COOKIE_AGE = env.int("SRT_SESSION_HOURS", default=14 * 24) * 3600
+CONTENT_SECURITY_POLICY = content_security_policy()
+# Every proxy in front appends the address it was asked from; what stands before those was sent by
+# whoever asked, and may be anything.
+TRUSTED_PROXIES = env.int("SRT_TRUSTED_PROXIES", default=1 if HTTPS else 0)
+# Wrong passwords for one name from one address: then that pair waits. Others are not shut out.
+AXES_FAILURE_LIMIT = env.int("SRT_LOGIN_FAILURES", default=5)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("SRT_LOGIN_PAUSE_MINUTES", default=15))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "srt_web.client_address.client_address"
+AXES_LOCKOUT_CALLABLE = "refinement.web.accounts.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True  # AuditEvent keeps who signed in
+AXES_VERBOSE = False
 
 # -- The application ------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -42,11 +66,14 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "axes",
+    "csp",
     "django_htmx",
     "refinement",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -56,6 +83,11 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
 ]
 ROOT_URLCONF = "srt_web.urls"
 WSGI_APPLICATION = "srt_web.wsgi.application"

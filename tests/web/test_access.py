@@ -68,6 +68,7 @@ def token(house: House) -> dict[str, Any]:
 DOORS = [
     Door("home", EVERYBODY),
     Door("account", EVERYBODY),
+    Door("sign-out-everywhere", EVERYBODY, method="post"),
     Door("theme", EVERYBODY, method="post", public=True),
     Door("project-new", EVERYBODY),
     Door("project-new", EVERYBODY, method="post", data=lambda _: {"name": "Another"}),

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from refinement.web import accounts
 from tests.review_room import PASSWORD
 
 if TYPE_CHECKING:
+    from django.http import HttpResponse
+
     from tests.web.conftest import House
 
 HTMX = {"HX-Request": "true"}
+
+
+def sign_in(client: Client, username: str, password: str = PASSWORD) -> HttpResponse:
+    answer: HttpResponse = client.post("/login", {"username": username, "password": password})
+    return answer
 
 
 def test_signing_in_leads_to_where_one_wanted_to_go(house: House) -> None:
@@ -65,7 +75,7 @@ def test_a_poll_after_the_session_ended_loads_the_page_anew(house: House) -> Non
 def test_a_changed_password_keeps_this_session_and_ends_the_others(house: House) -> None:
     here, there = Client(), Client()
     for client in (here, there):
-        client.login(username=house.room.owner.username, password=PASSWORD)
+        sign_in(client, house.room.owner.username)
     new = "quite another pass phrase"
     answer = here.post(
         "/account",
@@ -75,7 +85,53 @@ def test_a_changed_password_keeps_this_session_and_ends_the_others(house: House)
     assert "Your password is changed" in answer.content.decode()
     assert here.get("/").status_code == 200
     assert there.get("/").status_code == 302
-    assert Client().login(username=house.room.owner.username, password=new)
+    assert sign_in(Client(), house.room.owner.username, new).status_code == 302
+
+
+def test_signing_out_everywhere_keeps_this_session_and_ends_the_others(house: House) -> None:
+    here, there = Client(), Client()
+    for client in (here, there):
+        sign_in(client, house.room.owner.username)
+    answer = here.post("/account/sign-out-everywhere", follow=True)
+    assert "Every other browser and device is signed out" in answer.content.decode()
+    assert here.get("/").status_code == 200
+    assert there.get("/").status_code == 302
+
+
+# -- Guessing -------------------------------------------------------------------------------------
+def test_after_too_many_wrong_passwords_even_the_right_one_waits(house: House) -> None:
+    name = house.room.owner.username
+    guesser = Client(REMOTE_ADDR="203.0.113.7")
+    answers = [sign_in(guesser, name, f"guess {n}").status_code for n in range(5)]
+    assert answers == [200, 200, 200, 200, 429]
+    shut = sign_in(guesser, name)
+    assert shut.status_code == 429
+    assert "shut for 15 minutes" in shut.content.decode()
+    # The person herself, elsewhere, and her colleagues beside the guesser are not shut out.
+    assert sign_in(Client(REMOTE_ADDR="203.0.113.8"), name).status_code == 302
+    assert sign_in(guesser, house.room.viewer.username).status_code == 302
+
+
+def test_one_address_cannot_try_one_password_on_everybody(house: House) -> None:
+    guesser = Client(REMOTE_ADDR="203.0.113.7")
+    for number in range(accounts.MOST_FAILURES_OF_AN_ADDRESS):
+        AccessAttempt.objects.create(
+            username=f"name{number}",
+            ip_address="203.0.113.7",
+            failures_since_start=1,
+            user_agent="",
+            attempt_time=timezone.now(),
+        )
+    assert sign_in(guesser, house.room.owner.username).status_code == 429
+    assert sign_in(Client(), house.room.owner.username).status_code == 302
+
+
+def test_a_made_up_forwarded_address_opens_no_further_tries(house: House, settings: Any) -> None:
+    settings.TRUSTED_PROXIES = 1
+    for number in range(6):
+        client = Client(headers={"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.7"})
+        answer = sign_in(client, house.room.owner.username, "wrong")
+    assert answer.status_code == 429
 
 
 @pytest.mark.parametrize(
