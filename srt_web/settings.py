@@ -179,6 +179,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 LEASE_SECONDS = env.float("SRT_LEASE_SECONDS", default=60.0)
+REVIEW_LEASE_SECONDS = env.float("SRT_REVIEW_LEASE_SECONDS", default=120.0)
 
 # -- Models ---------------------------------------------------------------------------------------
 EMBEDDED_MODEL_DIR = Path(

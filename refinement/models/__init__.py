@@ -1,12 +1,16 @@
 """The nouns, one file each."""
 
+from refinement.models.assignment import Assignment
 from refinement.models.candidate import Candidate
 from refinement.models.comment import Comment
 from refinement.models.dataset import Dataset, RejectedRow
 from refinement.models.decision import Decision
 from refinement.models.endpoint import Endpoint
 from refinement.models.export import Export
+from refinement.models.opinion import Opinion
 from refinement.models.project import Membership, Project
+from refinement.models.review_lease import ReviewLease
+from refinement.models.review_plan import ReviewPlan
 from refinement.models.run import Run, RunSample
 from refinement.models.sample import Sample
 from refinement.models.score import Score
@@ -18,6 +22,7 @@ from refinement.models.verdict import Verdict
 from refinement.models.worker import Worker
 
 __all__ = [
+    "Assignment",
     "Candidate",
     "Comment",
     "Dataset",
@@ -25,8 +30,11 @@ __all__ = [
     "Endpoint",
     "Export",
     "Membership",
+    "Opinion",
     "Project",
     "RejectedRow",
+    "ReviewLease",
+    "ReviewPlan",
     "Run",
     "RunSample",
     "Sample",

@@ -20,6 +20,11 @@ class Decision(models.Model):
         DROP = "drop", "Dropped"
         UNDO = "undo", "Undid"
 
+    class Basis(models.TextChoices):
+        OWN = "own", "One person's word"
+        AGREEMENT = "agreement", "All reviewers agreed"
+        ADJUDICATION = "adjudication", "An owner settled a disagreement"
+
     run_sample = models.ForeignKey(RunSample, on_delete=models.CASCADE, related_name="decisions")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions"
@@ -28,6 +33,7 @@ class Decision(models.Model):
     candidate = models.ForeignKey(
         Candidate, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    basis = models.CharField(max_length=12, choices=Basis, default=Basis.OWN)
     previous = (
         models.ForeignKey(  # the decision that counted before this one: where an undo returns
             "self", null=True, blank=True, on_delete=models.PROTECT, related_name="+"

@@ -83,6 +83,7 @@ class RunSample(models.Model):
     decision = models.ForeignKey(  # the one that counts now; null: the verdict counts
         "Decision", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    opinions = models.PositiveSmallIntegerField(default=0)  # current ones, where several review
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

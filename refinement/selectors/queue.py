@@ -139,13 +139,27 @@ def next_pair(run: Run, queue: QueueFilter, *, after: RunSample | None = None) -
 
     ``None``: nothing but perhaps ``after`` itself is left in this filter.
     """
+    return next(iter(next_pairs(run, queue, after=after, limit=1)), None)
+
+
+def next_pairs(
+    run: Run,
+    queue: QueueFilter,
+    *,
+    after: RunSample | None = None,
+    within: Q | None = None,
+    limit: int = 1,
+) -> list[int]:
+    """The ids of the next pairs as for ``next_pair``, of those alone that fulfil ``within``."""
     rows = _rows(run, queue)
+    if within is not None:
+        rows = rows.filter(within)
     if after is not None:
-        behind = _first(_side(rows, queue.order, after, behind=True))
-        if behind is not None:
+        behind = _ids(_side(rows, queue.order, after, behind=True), limit)
+        if behind:
             return behind
         rows = rows.exclude(pk=after.pk)
-    return _first(rows)
+    return _ids(rows, limit)
 
 
 def queue_window(
@@ -205,8 +219,8 @@ def _side(
     return rows.filter(beyond | same).order_by(by_margin, "position" if behind else "-position")
 
 
-def _first(rows: QuerySet[RunSample, Any]) -> int | None:
-    return rows.values_list("pk", flat=True).first()
+def _ids(rows: QuerySet[RunSample, Any], limit: int) -> list[int]:
+    return list(rows.values_list("pk", flat=True)[:limit])
 
 
 def _lines(rows: QuerySet[RunSample, Any], *, current: bool = False) -> list[QueueLine]:

@@ -1,0 +1,77 @@
+"""How the people of a run share its pairs: the plan, who has what open, what is whose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from refinement.models import Assignment, Membership, Opinion, ReviewLease, ReviewPlan, User
+
+if TYPE_CHECKING:
+    from refinement.models import Project, Run, RunSample
+
+
+def plan_of(run: Run) -> ReviewPlan:
+    """The plan of a run; where nobody made one, an unsaved one with the defaults."""
+    return ReviewPlan.objects.filter(run=run).first() or ReviewPlan(run=run)
+
+
+def reviewers_of(project: Project) -> list[User]:
+    """Who may decide in a project, by name."""
+    roles = [Membership.Role.OWNER, Membership.Role.REVIEWER]
+    return list(
+        User.objects.filter(memberships__project=project, memberships__role__in=roles).order_by(
+            "username"
+        )
+    )
+
+
+def open_for(run: Run, user: User, plan: ReviewPlan) -> Q:
+    """The condition on pairs that "next" may give to a person, of those nobody decided.
+
+    Not those that enough others have open, not those assigned to others, and where several review
+    a pair not those that the person has judged or that have all their opinions.
+    """
+    fits = ~Q(pk__in=_taken(run, user, plan))
+    assigned = Assignment.objects.filter(run_sample=OuterRef("pk"))
+    if Assignment.objects.filter(run=run).exists():
+        fits &= Q(Exists(assigned.filter(user=user))) | Q(~Exists(assigned))
+    if plan.reviewers_per_pair > 1:
+        said = Opinion.objects.filter(run_sample=OuterRef("pk"), user=user, is_current=True)
+        fits &= Q(~Exists(said), opinions__lt=plan.reviewers_per_pair)
+    return fits
+
+
+def _taken(run: Run, user: User, plan: ReviewPlan) -> list[int]:
+    """Pairs that as many others have open as there are opinions missing."""
+    held = (
+        ReviewLease.objects.filter(run=run, expires_at__gt=timezone.now())
+        .exclude(user=user)
+        .values("run_sample_id")
+        .annotate(holders=Count("id"), given=F("run_sample__opinions"))
+        .filter(holders__gte=plan.reviewers_per_pair - F("run_sample__opinions"))
+    )
+    return [row["run_sample_id"] for row in held]
+
+
+def others_at(run_sample: RunSample, user: User) -> list[ReviewLease]:
+    """Who else has the pair open now, by name."""
+    return list(
+        run_sample.review_leases.filter(expires_at__gt=timezone.now())
+        .exclude(user=user)
+        .select_related("user")
+        .order_by("user__username")
+    )
+
+
+def held_by_others(run: Run, user: User) -> int:
+    """How many pairs of a run others have open now."""
+    return (
+        ReviewLease.objects.filter(run=run, expires_at__gt=timezone.now())
+        .exclude(user=user)
+        .values("run_sample_id")
+        .distinct()
+        .count()
+    )
