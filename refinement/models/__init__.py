@@ -1,6 +1,7 @@
 """The nouns, one file each."""
 
 from refinement.models.assignment import Assignment
+from refinement.models.audit_event import AuditEvent
 from refinement.models.candidate import Candidate
 from refinement.models.comment import Comment
 from refinement.models.dataset import Dataset, RejectedRow
@@ -23,6 +24,7 @@ from refinement.models.worker import Worker
 
 __all__ = [
     "Assignment",
+    "AuditEvent",
     "Candidate",
     "Comment",
     "Dataset",

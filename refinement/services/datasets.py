@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from refinement.formats.records import printable
 from refinement.formats.registry import FormatError, Record, Rejected, detect, read_records
 from refinement.models import Dataset, RejectedRow, Sample
+from refinement.services import audit
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.leases import Lease, LeaseLost
@@ -62,6 +63,7 @@ def create_dataset(
                 sha256=stored.sha256,
                 created_by=user,
             )
+            audit.record("dataset.uploaded", dataset, user=user, sha256=stored.sha256)
             wake("refinement.import_dataset", dataset.pk)
     except BaseException:
         slot.storage.delete(stored.place)
@@ -236,6 +238,7 @@ def delete_dataset(*, dataset: Dataset) -> None:
                 f"“{locked.name}” is used by runs ({', '.join(names)}), so it cannot be deleted."
             )
         _delete_samples(locked)
+        audit.record("dataset.deleted", locked, sha256=locked.sha256)
         locked.delete()
         transaction.on_commit(lambda: locked.file.delete(save=False))
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from refinement.models import Candidate, Comment, Decision, RunSample, User, Verdict
+from refinement.services import audit
 from refinement.services.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def record_decision(
             previous=locked.decision,
         )
         _point(locked, decision)
+        audit.record("pair.decided", run_sample, user=user, action=action)
     return decision
 
 
@@ -106,6 +108,7 @@ def undo_decision(*, run_sample: RunSample, user: User, seen: int | None = None)
             undoes=undone,
         )
         _point(locked, undone.previous)
+        audit.record("pair.undone", run_sample, user=user)
     return decision
 
 
@@ -120,7 +123,10 @@ def add_comment(*, run_sample: RunSample, user: User, text: str) -> Comment:
             f"{COMMENT_LIMIT_CHARACTERS:,} at most."
         )
     _refuse_unstorable(text, "comment")
-    return Comment.objects.create(run_sample=run_sample, user=user, text=text)
+    with transaction.atomic():
+        comment = Comment.objects.create(run_sample=run_sample, user=user, text=text)
+        audit.record("pair.commented", run_sample, user=user)
+    return comment
 
 
 def _lock(run_sample: RunSample) -> RunSample:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from django.db import transaction
 
 from refinement.models import Export
+from refinement.services import audit
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.export_file import ExportOptions, write_selection
@@ -37,6 +38,7 @@ def create_export(*, run: Run, user: User | None, options: Mapping[str, Any]) ->
     checked = ExportOptions.from_dict(options)
     with transaction.atomic():
         export = Export.objects.create(run=run, options=checked.as_dict(), created_by=user)
+        audit.record("export.asked", export, user=user, **checked.as_dict())
         wake("refinement.write_export", export.pk)
     return export
 

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from refinement.method import student_files
 from refinement.method.errors import StudentError
 from refinement.method.specs import StudentSpec, TeacherSpec
 from refinement.models import Endpoint, Student
+from refinement.services import audit
 from refinement.services.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -91,7 +93,9 @@ def create_endpoint(
     _check_limits(endpoint)
     # Django's URL check refuses names without a dot, such as that of a neighbouring container.
     _validate(endpoint, exclude={"base_url"})
-    endpoint.save()
+    with transaction.atomic():
+        endpoint.save()
+        audit.record("endpoint.registered", endpoint, address=endpoint.base_url)
     return endpoint
 
 
@@ -121,7 +125,9 @@ def create_student(
         _check_template(student, student.template)
     except StudentError as error:
         raise ServiceError(str(error)) from error
-    student.save()
+    with transaction.atomic():
+        student.save()
+        audit.record("student.registered", student, path=student.path)
     return student
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from refinement.models import Membership, Project
+from refinement.services import audit
 from refinement.services.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -16,13 +17,16 @@ def create_project(*, name: str, owner: "User") -> Project:
     """Raises ServiceError for an empty name."""
     project = Project.objects.create(name=_checked_name(name))
     Membership.objects.create(project=project, user=owner, role=Membership.Role.OWNER)
+    audit.record("project.created", project, user=owner)
     return project
 
 
+@transaction.atomic
 def rename_project(*, project: Project, name: str) -> Project:
     """Raises ServiceError for an empty name."""
-    project.name = _checked_name(name)
+    before, project.name = project.name, _checked_name(name)
     project.save(update_fields=["name"])
+    audit.record("project.renamed", project, before=before)
     return project
 
 
@@ -37,6 +41,7 @@ def add_member(*, project: Project, user: "User", role: str) -> Membership:
         raise ServiceError(
             f"{user} is a member already, as {membership.role}. Change the role in the list."
         )
+    audit.record("member.added", project, member=user.username, role=role)
     return membership
 
 
@@ -47,8 +52,11 @@ def change_role(*, membership: Membership, role: str) -> Membership:
     membership = _locked(membership)
     if role != Membership.Role.OWNER:
         _check_not_last_owner(membership)
-    membership.role = role
+    before, membership.role = membership.role, role
     membership.save(update_fields=["role"])
+    audit.record(
+        "member.role", membership.project, member=membership.user.username, before=before, role=role
+    )
     return membership
 
 
@@ -58,6 +66,7 @@ def remove_member(*, membership: Membership) -> None:
     membership = _locked(membership)
     _check_not_last_owner(membership)
     membership.delete()
+    audit.record("member.removed", membership.project, member=membership.user.username)
 
 
 def _locked(membership: Membership) -> Membership:

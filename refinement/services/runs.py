@@ -14,6 +14,7 @@ from refinement.method.errors import MethodError, StudentError
 from refinement.method.policies import get_policy
 from refinement.method.reflection import PROMPT_VERSION
 from refinement.models import Dataset, Run, RunSample, Sample
+from refinement.services import audit
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.models_registry import missing_key, student_spec, teacher_spec
@@ -67,6 +68,7 @@ def start_run(
             created_by=user,
         )
         _add_samples(run, limit)
+        audit.record("run.started", run, user=user)
         wake("refinement.teach", run.pk)
     return run
 
@@ -95,12 +97,14 @@ def pause_run(*, run: Run) -> None:
     """Begin nothing new. What is under way is finished and saved."""
     if not _change(run, Status.PAUSED, from_=[Status.RUNNING]):
         raise ServiceError(f"Only a running run can be paused; this one is {_status(run)}.")
+    audit.record("run.paused", run)
 
 
 def resume_run(*, run: Run) -> None:
     with transaction.atomic():
         if not _change(run, Status.RUNNING, from_=[Status.PAUSED], notice=""):
             raise ServiceError(f"Only a paused run can be resumed; this one is {_status(run)}.")
+        audit.record("run.resumed", run)
         _wake_workers(run.pk)
 
 
@@ -113,6 +117,7 @@ def cancel_run(*, run: Run) -> None:
         finished_at=timezone.now(),
     ):
         raise ServiceError(f"This run is {_status(run)} already: there is nothing to cancel.")
+    audit.record("run.cancelled", run)
 
 
 def retry_failed(*, run: Run, run_sample: RunSample | None = None) -> int:
@@ -140,6 +145,7 @@ def retry_failed(*, run: Run, run_sample: RunSample | None = None) -> int:
         if not count:
             raise ServiceError("Nothing to retry: no sample has failed here.")
         _change(run, Status.RUNNING, from_=[Status.COMPLETE], finished_at=None)
+        audit.record("run.retried", run, samples=count)
         _wake_workers(run.pk)
     return count
 

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
 from refinement.services import accounts as services
+from refinement.services import audit
 from refinement.templatetags.refinement_ui import THEME_COOKIE, THEMES
 from refinement.web.http import Request
 from srt_web.client_address import client_address
@@ -58,6 +59,7 @@ def account(request: Request) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         form.save()
         update_session_auth_hash(request, form.user)
+        audit.record("account.password", form.user)
         messages.success(request, "Your password is changed. Other devices are signed out.")
         return redirect("account")
     status = 422 if form.errors else 200

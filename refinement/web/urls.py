@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver
 
 from refinement.web import (
     accounts,
+    audit,
     datasets,
     exports,
     health,
@@ -15,6 +16,7 @@ from refinement.web import (
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *accounts.urlpatterns,
+    *audit.urlpatterns,
     *projects.urlpatterns,
     *datasets.urlpatterns,
     *runs.urlpatterns,

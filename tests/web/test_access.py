@@ -9,7 +9,17 @@ from uuid import uuid4
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from refinement.models import Comment, Dataset, Decision, Export, Membership, Project, Run
+from refinement.models import (
+    AuditEvent,
+    Comment,
+    Dataset,
+    Decision,
+    Export,
+    Membership,
+    Project,
+    Run,
+)
+from tests.web import doors_table
 from tests.web.conftest import WHO, House
 
 if TYPE_CHECKING:
@@ -106,11 +116,14 @@ DOORS = [
     Door("export-download", MEMBERS, export),
     Door("export-manifest", MEMBERS, export),
     Door("export-manifest-file", MEMBERS, export),
+    Door("audit", STAFF),
+    Door("project-audit", FROM_OWNER, project),
     Door("endpoints", STAFF),
     Door("endpoint-new", STAFF),
     Door("students", STAFF),
     Door("student-new", STAFF),
 ]
+UNCHANGED = {"run-resume"}  # of a run that runs: refused, and nothing was done
 ELSEWHERE = {  # tested where their own subject is
     "login": "test_accounts.py",
     "logout": "test_accounts.py",
@@ -156,6 +169,18 @@ def test_who_is_not_signed_in_is_asked_to(door: Door, house: House) -> None:
     assert response.headers["Location"].startswith("/login") != door.public
 
 
+@pytest.mark.parametrize("door", [d for d in DOORS if d.method == "post"], ids=lambda d: d.name)
+def test_whatever_is_done_is_in_the_audit_log(door: Door, house: House) -> None:
+    who = "staff" if door.expected is STAFF else "owner"
+    if door.name == "run-retry":
+        house.room.run.run_samples.filter(state="failed").update(error_reason="empty")
+    if knock(door, house, house.visitor(who)) == 200 and door.name not in {"theme", *UNCHANGED}:
+        event = AuditEvent.objects.first()
+        assert event is not None
+        assert event.who == house.user(who).username
+        assert event.kind in {"changed", "administered", "exported"}
+
+
 def counts() -> list[object]:
     models = (Project, Membership, Dataset, Export, Decision, Comment)
     state = [Run.objects.values_list("status", flat=True).first(), Project.objects.first()]
@@ -190,3 +215,8 @@ def test_a_role_that_is_too_small_is_told_what_it_needs(house: House) -> None:
     text = response.content.decode()
     assert response.status_code == 403
     assert "This needs the role of owner in “Cooking”; yours is viewer." in text
+
+
+def test_the_table_of_the_docs_is_what_was_tried() -> None:
+    refresh = "refresh it: .venv/bin/python -m tests.web.doors_table"
+    assert doors_table.written() == doors_table.table(), refresh

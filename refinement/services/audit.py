@@ -1,0 +1,119 @@
+"""The audit log: who saw, changed, exported and administered what.
+
+A service says what it did by ``record``; who asked for it is known from ``acting``, which the web,
+the API and commands open around their work. An event is written in the transaction of the change
+it tells of, so neither is ever there without the other.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from refinement.models import AuditEvent, Dataset, Export, Project, Run, RunSample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.contrib.auth.models import AnonymousUser
+    from django.db.models import Model
+
+    from refinement.models import User
+
+Kind, Via = AuditEvent.Kind, AuditEvent.Via
+
+# The kind of an action by its first word; a whole action goes first. All others changed something.
+_KINDS = {
+    "endpoint": Kind.ADMINISTERED,
+    "student": Kind.ADMINISTERED,
+    "member": Kind.ADMINISTERED,
+    "account": Kind.ADMINISTERED,
+    "token": Kind.ADMINISTERED,
+    "webhook": Kind.ADMINISTERED,
+    "person": Kind.ADMINISTERED,
+    "export": Kind.EXPORTED,
+    "download": Kind.EXPORTED,
+    "page": Kind.SAW,
+    "session": Kind.ENTERED,
+    "refused": Kind.REFUSED,
+}
+
+
+@dataclass
+class Actor:
+    """Who is acting. ``user`` may be lazy: it is only looked at when something is recorded."""
+
+    user: User | AnonymousUser | None = None
+    via: str = Via.COMMAND
+    address: str | None = None
+    recorded: int = field(default=0)
+
+
+_actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
+
+
+@contextmanager
+def acting(actor: Actor) -> Iterator[Actor]:
+    """While open, what this thread or task records was done by ``actor``."""
+    token = _actor.set(actor)
+    try:
+        yield actor
+    finally:
+        _actor.reset(token)
+
+
+def record(
+    action: str, subject: Model | None = None, /, *, user: User | None = None, **detail: Any
+) -> None:
+    """Write that ``action`` was done to ``subject``: ``record("run.paused", run)``.
+
+    ``user`` is who did it where the service knows, else who is ``acting``. ``detail`` is JSON, and
+    never holds a secret or a text of a dataset.
+    """
+    actor = _actor.get() or Actor()
+    actor.recorded += 1
+    person = user or actor.user
+    known = person if person is not None and person.is_authenticated else None
+    AuditEvent.objects.create(
+        kind=kind_of(action),
+        action=action,
+        user_id=known.pk if known else None,
+        who=known.get_username() if known else "",
+        via=actor.via,
+        address=actor.address,
+        project=_project_of(subject),
+        subject_type=subject._meta.model_name or "" if subject is not None else "",
+        subject_id=subject.pk if subject is not None else None,
+        subject=_name_of(subject)[:200],
+        detail=detail,
+    )
+
+
+def kind_of(action: str) -> AuditEvent.Kind:
+    return _KINDS.get(action.partition(".")[0], Kind.CHANGED)
+
+
+def _project_of(subject: Model | None) -> Project | None:
+    match subject:
+        case Project():
+            return subject
+        case Dataset() | Run():
+            return subject.project
+        case RunSample() | Export():
+            return subject.run.project
+        case _:
+            return getattr(subject, "project", None)
+
+
+def _name_of(subject: Model | None) -> str:
+    match subject:
+        case None:
+            return ""
+        case RunSample():
+            return f"pair {subject.position + 1} of {subject.run.name}"
+        case Export():
+            return f"export {subject.pk} of {subject.run.name}"
+        case _:
+            return str(subject)
