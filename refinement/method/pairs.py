@@ -94,6 +94,7 @@ class Scores:
     straddled: bool = False
     s_ifd: float | None = None
     rsr: float | None = None
+    coherence: float | None = None  # cosine of both halves' sentence embeddings, if asked for
 
     @property
     def ifd(self) -> float | None:

@@ -50,9 +50,30 @@ class StudentSpec(Spec):
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec(Spec):
-    """Who wins and what is exported. The three filters are the paper's, and each is a switch."""
+    """Who wins and what is exported.
+
+    ``name`` is one of ``policies.POLICIES``. The three filters are the paper's, and each is a
+    switch. With ``top_by`` (a signal's code) and either ``top_count`` or ``top_percent``, only that
+    many of the pairs that pass are kept, the best by that signal; ``diverse`` spreads them over the
+    subjects instead of taking the very best.
+    """
 
     name: str = "paper"
     require_response_accepted: bool = True
     max_ifd: float | None = 1.0  # keep only below; None: no such filter
     max_r_ifd: float | None = 1.0
+    seed: int = 0  # of `random`
+    encoder: str = ""  # a model folder for sentence embeddings: of `coherence`, and of `diverse`
+    top_by: str = ""
+    top_count: int | None = None  # pairs
+    top_percent: float | None = None  # of the pairs that pass
+    diverse: bool = False
+
+    @property
+    def has_cut(self) -> bool:
+        """Whether it takes all scores of a run to say which pairs are kept."""
+        return self.top_count is not None or self.top_percent is not None
+
+    @property
+    def needs_encoder(self) -> bool:
+        return self.name == "coherence" or self.top_by == "coherence" or self.diverse

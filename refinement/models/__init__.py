@@ -6,9 +6,11 @@ from refinement.models.candidate import Candidate
 from refinement.models.comment import Comment
 from refinement.models.dataset import Dataset, RejectedRow
 from refinement.models.decision import Decision
+from refinement.models.embedding import Embedding
 from refinement.models.endpoint import Endpoint
 from refinement.models.export import Export
 from refinement.models.opinion import Opinion
+from refinement.models.policy_change import PolicyChange
 from refinement.models.project import Membership, Project
 from refinement.models.review_lease import ReviewLease
 from refinement.models.review_plan import ReviewPlan
@@ -29,10 +31,12 @@ __all__ = [
     "Comment",
     "Dataset",
     "Decision",
+    "Embedding",
     "Endpoint",
     "Export",
     "Membership",
     "Opinion",
+    "PolicyChange",
     "Project",
     "RejectedRow",
     "ReviewLease",

@@ -27,6 +27,8 @@ class Run(models.Model):
     notice = models.TextField(blank=True)  # what the user should know now, e.g. why it paused
     status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)
     student_fingerprint = models.CharField(max_length=64, blank=True)
+    policy_version = models.PositiveIntegerField(default=0)  # changes so far: PolicyChange
+    cut_applied = models.BooleanField(default=False)  # the policy's cut, which needs all scores
     # Totals kept while it runs: counting half a million replies for each look would be slow.
     teacher_calls = models.PositiveIntegerField(default=0)
     prompt_tokens = models.PositiveBigIntegerField(default=0)

@@ -26,6 +26,7 @@ class Score(models.Model):
     s_ifd = models.FloatField(null=True)
     grape = models.FloatField(null=True)
     rsr = models.FloatField(null=True)
+    coherence = models.FloatField(null=True)  # where an encoder was named: models/embedding.py
     instruction_tokens = models.PositiveIntegerField(default=0)
     response_tokens = models.PositiveIntegerField(default=0)
     truncated = models.BooleanField(default=False)
@@ -63,4 +64,5 @@ class Score(models.Model):
             straddled=self.straddled,
             s_ifd=self.s_ifd,
             rsr=self.rsr,
+            coherence=self.coherence,
         )

@@ -16,6 +16,7 @@ class Verdict(models.Model):
 
     run_sample = models.OneToOneField(RunSample, on_delete=models.CASCADE, related_name="verdict")
     policy = models.CharField(max_length=40)
+    policy_version = models.PositiveIntegerField(default=0)  # the run's, when this was judged
     instruction_winner = models.CharField(max_length=10, choices=SIDES)
     instruction_code = models.CharField(max_length=40)
     instruction_sentence = models.CharField(max_length=300)

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models import F
 
-from refinement.method.pairs import Choice, Pair, Scores, Side
-from refinement.method.policies import get_policy
+from refinement.method.policies import SampleScores, get_policy
+from refinement.method.policies.policy import Version
 from refinement.method.scoring import score_pairs
 from refinement.method.specs import PolicySpec
 from refinement.models import Candidate, Run, RunSample, Score, Verdict
 from refinement.pipeline import claims
+from refinement.services.verdicts import WRITTEN, begin, complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from refinement.method.pairs import Pair, Scores
+    from refinement.method.policies import Policy
     from refinement.method.student import Student
 
 Kind, Stage = Candidate.Kind, RunSample.Stage
@@ -50,8 +53,19 @@ class Case:
         wanted = (self.base, self.rewrite)
         return [c for c in wanted if (c.pk if c else None) not in self.known]
 
-    def scores_of(self, candidate: Candidate | None) -> Scores:
-        return self.known[candidate.pk if candidate else None]
+    def scores_of(self, kind: str) -> Scores | None:
+        candidate = self.candidates.get(kind)
+        return self.known.get(candidate.pk) if candidate else None
+
+    def sample_scores(self) -> SampleScores:
+        second = self.candidates.get(Kind.RESPONSE)
+        return SampleScores(
+            key=self.row.position,
+            original=self.known[None],
+            instruction=self.scores_of(Kind.INSTRUCTION),
+            response=self.scores_of(Kind.RESPONSE),
+            response_of=Version.INSTRUCTION if second and second.parent else Version.ORIGINAL,
+        )
 
 
 def select(run: Run, rows: Sequence[RunSample], student: Student) -> int:
@@ -67,9 +81,10 @@ def select(run: Run, rows: Sequence[RunSample], student: Student) -> int:
     for (case, candidate), scores in zip(wanted, scored, strict=True):
         case.known[candidate.pk if candidate else None] = scores
         fresh.append((case, candidate, scores))
-    policy = PolicySpec.from_dict(run.config["policy"])
+    run.refresh_from_db(fields=["config", "policy_version"])  # a person may have changed the policy
+    policy = get_policy(PolicySpec.from_dict(run.config["policy"]))
     for case in cases:
-        case.verdict = judge(case, policy)
+        case.verdict = judge(case, policy, run.policy_version)
     return _save(run, student, cases, fresh)
 
 
@@ -94,57 +109,19 @@ def _score(student: Student, pairs: list[Pair]) -> list[Scores]:
 
 
 # -- Judging --------------------------------------------------------------------------------------
-def judge(case: Case, spec: PolicySpec) -> Verdict:
-    """The verdict after this stage: begun in the first, completed in the second."""
-    policy = get_policy(spec)
-    base, rewrite = case.scores_of(case.base), case.scores_of(case.rewrite)
+def judge(case: Case, policy: Policy, version: int) -> Verdict:
+    """The verdict after this stage: begun in the first, completed in the second.
+
+    The second makes both choices anew from all scores, so that a policy that was changed in between
+    judges the pair as it would have from the start.
+    """
+    verdict = case.verdict or Verdict(run_sample=case.row)
     if case.is_first:
-        choice = policy.choose_instruction(base, rewrite)
-        return Verdict(run_sample=case.row, policy=spec.name, **_fields("instruction", choice))
+        return begin(verdict, policy, version, policy.choose_instruction(case.sample_scores()))
     if case.verdict is None:
         raise ValueError(f"{case.row} has no verdict on its instruction")
-    first = _choice(case.verdict)
-    choice = policy.choose_response(base, rewrite)
-    chosen = case.rewrite if choice.winner == Side.CANDIDATE else case.base
-    verdict = policy.conclude(first, choice, case.scores_of(chosen))
-    for name, value in _fields("response", choice).items():
-        setattr(case.verdict, name, value)
-    case.verdict.chosen = chosen
-    case.verdict.kept = verdict.kept
-    case.verdict.code = verdict.code
-    case.verdict.sentence = verdict.sentence
-    return case.verdict
-
-
-def _fields(phase: str, choice: Choice) -> dict[str, object]:
-    return {
-        f"{phase}_winner": choice.winner.value,
-        f"{phase}_code": choice.code,
-        f"{phase}_sentence": choice.sentence,
-        f"{phase}_before": choice.before,
-        f"{phase}_after": choice.after,
-        f"{phase}_margin": choice.margin,
-    }
-
-
-def _choice(verdict: Verdict) -> Choice:
-    return Choice(
-        winner=Side(verdict.instruction_winner),
-        code=verdict.instruction_code,
-        sentence=verdict.instruction_sentence,
-        before=verdict.instruction_before,
-        after=verdict.instruction_after,
-        margin=verdict.instruction_margin,
-    )
-
-
-COMPLETED = (
-    *_fields("response", Choice(Side.ORIGINAL, "", "")),
-    "chosen",
-    "kept",
-    "code",
-    "sentence",
-)
+    judged = policy.judge(case.sample_scores())
+    return complete(verdict, policy, version, judged, case.candidates)
 
 
 # -- Saving ---------------------------------------------------------------------------------------
@@ -166,7 +143,7 @@ def _save(
         mine = [case for case in cases if case.row.pk in held]
         Verdict.objects.bulk_create(_verdicts(case for case in mine if case.is_first))
         Verdict.objects.bulk_update(
-            _verdicts(case for case in mine if not case.is_first), fields=COMPLETED
+            _verdicts(case for case in mine if not case.is_first), fields=WRITTEN
         )
         claims.advance([c.row.pk for c in mine if c.is_first], Stage.REFLECT_RESPONSE)
         claims.advance([c.row.pk for c in mine if not c.is_first], Stage.DONE)
@@ -200,6 +177,7 @@ def _score_row(
         rsr=scores.rsr,
         truncated=scores.truncated,
         straddled=scores.straddled,
+        coherence=scores.coherence,
         template=run.config["student"]["template"],
         student_fingerprint=student.fingerprint,
     )

@@ -45,9 +45,10 @@ def build_manifest(
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """What the run froze when it began, not what the registries say now."""
+    """What the run froze, not what the registries say now; the policy is the one that counts."""
     teacher = TeacherSpec.from_dict({"base_url": "", "model": "", **run.config.get("teacher", {})})
     student = StudentSpec.from_dict({"path": "", **run.config.get("student", {})})
+    policy = PolicySpec.from_dict(run.config.get("policy", {}))
     address = urlsplit(teacher.base_url)
     return {
         "teacher": {
@@ -66,7 +67,7 @@ def _settings(run: Run) -> dict[str, Any]:
             "dtype": student.dtype,
             "max_length": student.max_length,
         },
-        "policy": PolicySpec.from_dict(run.config.get("policy", {})).as_dict(),
+        "policy": policy.as_dict() | {"encoder": _last_part(policy.encoder)},
     }
 
 

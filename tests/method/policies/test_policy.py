@@ -9,13 +9,22 @@ from hypothesis import strategies as st
 
 from refinement.method.errors import MethodError
 from refinement.method.pairs import Choice, PairLosses, Scores, Side, Status, UnscorableReason
-from refinement.method.policies import apart, get_policy
+from refinement.method.policies import SampleScores, apart, get_policy
+from refinement.method.policies.policy import Version
 from refinement.method.specs import PolicySpec
 
 PAPER = get_policy(PolicySpec())
 OPEN = PolicySpec(require_response_accepted=False, max_ifd=None, max_r_ifd=None)
 KEPT_BASE = Choice(Side.ORIGINAL, "ifd_fell", "")
 ACCEPTED = Choice(Side.CANDIDATE, "r_ifd_fell", "")
+
+
+def choose_instruction(original: Scores, candidate: Scores | None) -> Choice:
+    return PAPER.choose_instruction(SampleScores(0, original, instruction=candidate))
+
+
+def choose_response(base: Scores, candidate: Scores | None) -> Choice:
+    return PAPER.choose_response(SampleScores(0, base, response=candidate), Version.ORIGINAL)
 
 
 def scored(ifd: float = 0.8, r_ifd: float = 0.7) -> Scores:
@@ -35,7 +44,7 @@ NOTHING = Scores(Status.UNSCORABLE, UnscorableReason.EMPTY)
 
 # -- Instruction: the higher IFD ------------------------------------------------------------------
 def test_higher_ifd_wins() -> None:
-    choice = PAPER.choose_instruction(scored(ifd=0.7), scored(ifd=0.82))
+    choice = choose_instruction(scored(ifd=0.7), scored(ifd=0.82))
 
     assert (choice.winner, choice.code) == (Side.CANDIDATE, "ifd_rose")
     assert choice.sentence == "kept the rewrite: IFD rose from 0.70 to 0.82"
@@ -44,7 +53,7 @@ def test_higher_ifd_wins() -> None:
 
 
 def test_lower_ifd_loses() -> None:
-    choice = PAPER.choose_instruction(scored(ifd=0.82), scored(ifd=0.7))
+    choice = choose_instruction(scored(ifd=0.82), scored(ifd=0.7))
 
     assert (choice.winner, choice.code) == (Side.ORIGINAL, "ifd_fell")
     assert choice.sentence == "kept the original: the rewrite has the lower IFD, 0.70 against 0.82"
@@ -52,12 +61,12 @@ def test_lower_ifd_loses() -> None:
 
 
 def test_ifd_above_one_still_wins_as_in_the_paper() -> None:
-    assert PAPER.choose_instruction(scored(ifd=0.9), scored(ifd=1.2)).winner == Side.CANDIDATE
+    assert choose_instruction(scored(ifd=0.9), scored(ifd=1.2)).winner == Side.CANDIDATE
 
 
 # -- Response: the lower r-IFD --------------------------------------------------------------------
 def test_lower_r_ifd_wins() -> None:
-    choice = PAPER.choose_response(scored(r_ifd=0.7), scored(r_ifd=0.52))
+    choice = choose_response(scored(r_ifd=0.7), scored(r_ifd=0.52))
 
     assert (choice.winner, choice.code) == (Side.CANDIDATE, "r_ifd_fell")
     assert choice.sentence == "kept the rewrite: r-IFD fell from 0.70 to 0.52"
@@ -65,7 +74,7 @@ def test_lower_r_ifd_wins() -> None:
 
 
 def test_higher_r_ifd_loses() -> None:
-    choice = PAPER.choose_response(scored(r_ifd=0.52), scored(r_ifd=0.7))
+    choice = choose_response(scored(r_ifd=0.52), scored(r_ifd=0.7))
 
     assert (choice.winner, choice.code) == (Side.ORIGINAL, "r_ifd_rose")
     assert choice.sentence == (
@@ -76,8 +85,8 @@ def test_higher_r_ifd_loses() -> None:
 # -- Ties, and differences that two decimals hide -------------------------------------------------
 def test_a_tie_keeps_what_was_there() -> None:
     first, second = (
-        PAPER.choose_instruction(scored(), scored()),
-        PAPER.choose_response(scored(), scored()),
+        choose_instruction(scored(), scored()),
+        choose_response(scored(), scored()),
     )
 
     assert (first.winner, first.code, first.margin) == (Side.ORIGINAL, "ifd_tied", 0.0)
@@ -86,7 +95,7 @@ def test_a_tie_keeps_what_was_there() -> None:
 
 
 def test_a_small_difference_is_shown_with_the_digits_it_needs() -> None:
-    choice = PAPER.choose_response(scored(r_ifd=0.70012), scored(r_ifd=0.70004))
+    choice = choose_response(scored(r_ifd=0.70012), scored(r_ifd=0.70004))
 
     assert choice.sentence == "kept the rewrite: r-IFD fell from 0.7001 to 0.7000"
 
@@ -102,8 +111,8 @@ def test_two_numbers_look_equal_only_if_they_are(first: float, second: float) ->
 @given(st.floats(0.01, 100), st.floats(0.01, 100))
 def test_sentence_and_winner_agree_with_the_numbers(before: float, after: float) -> None:
     base, candidate = scored(ifd=before, r_ifd=before), scored(ifd=after, r_ifd=after)
-    first = PAPER.choose_instruction(base, candidate)
-    second = PAPER.choose_response(base, candidate)
+    first = choose_instruction(base, candidate)
+    second = choose_response(base, candidate)
 
     assert candidate.ifd is not None
     assert base.ifd is not None
@@ -119,8 +128,8 @@ def test_an_unscorable_candidate_never_wins(reason: UnscorableReason) -> None:
     candidate = Scores(Status.UNSCORABLE, reason)
 
     for choice in (
-        PAPER.choose_instruction(scored(ifd=0.01), candidate),
-        PAPER.choose_response(scored(r_ifd=99.0), candidate),
+        choose_instruction(scored(ifd=0.01), candidate),
+        choose_response(scored(r_ifd=99.0), candidate),
     ):
         assert (choice.winner, choice.code) == (Side.ORIGINAL, "candidate_unscorable")
         assert choice.margin is None
@@ -129,14 +138,14 @@ def test_an_unscorable_candidate_never_wins(reason: UnscorableReason) -> None:
 
 def test_the_signal_counts_not_the_status() -> None:
     """A one-token response has no IFD, yet its r-IFD is as good as any."""
-    choice = PAPER.choose_response(scored(r_ifd=0.9), without_ifd())
+    choice = choose_response(scored(r_ifd=0.9), without_ifd())
 
     assert choice.winner == Side.CANDIDATE
     assert choice.after == pytest.approx(math.exp(-0.5))
 
 
 def test_a_scored_candidate_beats_what_could_not_be_scored() -> None:
-    choice = PAPER.choose_instruction(NOTHING, scored())
+    choice = choose_instruction(NOTHING, scored())
 
     assert (choice.winner, choice.code) == (Side.CANDIDATE, "original_unscorable")
     assert choice.sentence == (
@@ -146,7 +155,7 @@ def test_a_scored_candidate_beats_what_could_not_be_scored() -> None:
 
 
 def test_where_neither_can_be_scored_the_original_stays() -> None:
-    choice = PAPER.choose_instruction(NOTHING, without_ifd())
+    choice = choose_instruction(NOTHING, without_ifd())
 
     assert (choice.winner, choice.code) == (Side.ORIGINAL, "both_unscorable")
     assert choice.sentence == (
@@ -156,11 +165,11 @@ def test_where_neither_can_be_scored_the_original_stays() -> None:
 
 
 def test_without_a_candidate_the_original_stays() -> None:
-    first, second = PAPER.choose_instruction(scored(), None), PAPER.choose_response(scored(), None)
+    first, second = choose_instruction(scored(), None), choose_response(scored(), None)
 
     assert (first.winner, first.code) == (Side.ORIGINAL, "no_candidate")
     assert first.sentence == "kept the original: there is no rewrite"
-    assert second.sentence == "kept the earlier response: there is no rewrite"
+    assert second.sentence == "kept the earlier response: there is no rewrite of it"
     assert first.before == pytest.approx(0.8)
 
 
@@ -245,7 +254,7 @@ def test_limits_are_those_of_the_spec() -> None:
 
 # -- Asking for a policy --------------------------------------------------------------------------
 def test_unknown_policy_is_answered_with_those_there_are() -> None:
-    with pytest.raises(MethodError, match=r"There is no policy 'best': choose one of paper."):
+    with pytest.raises(MethodError, match=r"There is no policy 'best': choose one of paper, "):
         get_policy(PolicySpec(name="best"))
 
 
