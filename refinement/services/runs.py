@@ -212,15 +212,11 @@ def _check_policy(policy: PolicySpec) -> None:
 
 def _add_samples(run: Run, limit: int | None) -> None:
     """One row for each sample, made by the database itself: quick for any number of them."""
-    values: dict[str, Any] = {
-        "run_id": Value(run.pk),
-        "stage": Value(RunSample.Stage.REFLECT_INSTRUCTION.value),
-        "state": Value(State.READY.value),
-        "attempts": Value(0),
-        "lease_token": Value(""),
-        "error_reason": Value(""),
-        "error": Value(""),
-        "updated_at": Now(),
+    given = ("id", "sample_id", "position", "run_id", "updated_at")
+    values: dict[str, Any] = {"run_id": Value(run.pk), "updated_at": Now()} | {
+        field.attname: Value(field.get_default())
+        for field in RunSample._meta.concrete_fields
+        if not field.null and field.attname not in given
     }
     samples = Sample.objects.filter(dataset_id=run.dataset_id).order_by("position")
     selected = samples.annotate(
