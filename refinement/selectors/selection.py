@@ -11,60 +11,209 @@ edit        the person's text       yes
 drop        the verdict's choice    no
 =========== ======================= ===========================================
 
-Rows come in the order of the dataset, a chunk of them at a time, in constant memory.
+The database evaluates this table: ``selected_rows`` annotates the samples of a run with it, so that
+a stream of pairs, a count and a filter all mean the same. Rows are then read as plain tuples; a
+model instance for each would cost more than all the rest of an export.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinement.models import Candidate, Decision, RunSample, Score, Verdict
+from django.core.exceptions import EmptyResultSet
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import BooleanField, Case, CharField, F, FilteredRelation, Q, Value, When
+from django.db.models.functions import Coalesce, NullIf
+
+from refinement.method.pairs import Pair, Turn
+from refinement.models import Decision, RunSample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from refinement.method.pairs import Pair
+    from django.db.models import QuerySet
+
     from refinement.models import Run
 
-CHUNK = 500
+CHUNK = 1000  # rows fetched at a time
 ORIGINAL = "original"
 DROPPED_BY_HAND = "dropped_by_hand"
 FAILED = "failed"
 UNFINISHED = "unfinished"
 
-Action = Decision.Action
+Action, State = Decision.Action, RunSample.State
+
+_REWRITES = [Action.CANDIDATE, Action.EDIT]
+_BY_HAND = Q(decision__action__in=[Action.ORIGINAL, *_REWRITES])
+_VERDICT_STANDS = Q(decision=None) | Q(decision__action=Action.ACCEPT)
+_TEXT_OF_VERDICT = Q(decision=None) | Q(decision__action__in=[Action.ACCEPT, Action.DROP])
+_STUDENT_KEEPS = Q(state=State.DONE, verdict__kept=True)
+_SAME_CHOICE = Q(decision__action=Action.ORIGINAL, verdict__chosen=None) | Q(
+    decision__action__in=_REWRITES,
+    verdict__chosen=F("decision__candidate"),
+)
+KEPT = _BY_HAND | (_VERDICT_STANDS & _STUDENT_KEEPS)
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedPair:
+class Ratios(NamedTuple):
+    """The student's two signals of one text; ``None`` where it has none."""
+
+    ifd: float | None
+    r_ifd: float | None
+
+
+class SelectedPair(NamedTuple):
     """One sample of a run and what counts for it.
 
     ``source`` is ``original``, or the kind of rewrite: ``instruction``, ``response``, ``edit``.
     ``by`` is ``verdict``, the name of the person who decided, or empty where nobody has said a
     word. ``reason`` tells why it is not kept: the verdict's code, ``dropped_by_hand``, ``failed``
     or ``unfinished``; empty if kept. ``overrides``: a person decided otherwise than the verdict.
-    ``before`` and ``after`` are the scores of the original and of ``pair``, where asked for.
+    The JSON texts are the sample's, as stored. ``scores`` are IFD and r-IFD of the original and
+    then of the pair, where asked for.
     """
 
     run_sample_id: int
     position: int
-    pair: Pair
-    extra: dict[str, Any]
-    layout: list[str]
+    content_hash: str
+    instruction: str
+    input: str
+    response: str
+    context_json: str
+    extra_json: str
+    layout_json: str
     source: str
-    by: str
-    kept: bool
     reason: str
     action: str
-    overrides: bool
+    by: str
     sentence: str
-    before: Score | None = None
-    after: Score | None = None
+    kept: bool
+    overrides: bool
+    scores: tuple[float | None, ...] = ()
+
+    @property
+    def pair(self) -> Pair:
+        return Pair(self.instruction, self.response, self.input, turns(self.context_json))
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        return json.loads(self.extra_json) if self.extra_json != "{}" else {}
+
+    @property
+    def layout(self) -> tuple[Any, ...]:
+        return layout(self.layout_json)
+
+    @property
+    def before(self) -> Ratios | None:
+        return _ratios(self.scores[:2])
+
+    @property
+    def after(self) -> Ratios | None:
+        return _ratios(self.scores[2:])
+
+
+def _ratios(scores: tuple[float | None, ...]) -> Ratios | None:
+    return Ratios(*scores) if any(score is not None for score in scores) else None
+
+
+@lru_cache(maxsize=1024)  # few records differ in their layout
+def layout(text: str) -> tuple[Any, ...]:
+    """A sample's stored layout."""
+    return tuple(json.loads(text))
+
+
+def turns(text: str) -> tuple[Turn, ...]:
+    """A sample's stored context."""
+    return tuple(Turn(t["role"], t["content"]) for t in json.loads(text)) if text != "[]" else ()
+
+
+def selected_rows(run: Run, *, using: str = DEFAULT_DB_ALIAS) -> QuerySet[RunSample, Any]:
+    """The samples of ``run`` in the order of its dataset, each with what counts for it.
+
+    Annotated are ``kept``, ``source``, ``reason``, ``by``, ``overrides``, ``sentence`` and the
+    three texts of the pair as ``pair_instruction`` and so on.
+    """
+    texts = {
+        f"pair_{name}": _of_choice(name, F(f"sample__{name}"))
+        for name in ("instruction", "input", "response")
+    }
+    return (
+        RunSample.objects.using(using)
+        .filter(run=run)
+        .annotate(
+            kept=_yes(KEPT),
+            source=_of_choice("kind", Value(ORIGINAL)),
+            reason=_reason(),
+            action=Coalesce("decision__action", Value("")),
+            by=Coalesce(
+                "decision__user__username",
+                Case(When(verdict__kept__isnull=False, then=Value("verdict")), default=Value("")),
+            ),
+            overrides=_overrides(),
+            sentence=Coalesce(
+                NullIf("verdict__sentence", Value("")), "verdict__instruction_sentence", Value("")
+            ),
+            **texts,
+        )
+        .order_by("position")
+    )
+
+
+def with_scores(rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
+    """Annotated further with ``ifd_before``, ``r_ifd_before``, ``ifd_after``, ``r_ifd_after``."""
+    rows = rows.annotate(first=FilteredRelation("scores", condition=Q(scores__candidate=None)))
+    signals = ("ifd", "r_ifd")
+    return rows.annotate(
+        **{f"{name}_before": F(f"first__{name}") for name in signals},
+        **{f"{name}_after": _of_choice(f"score__{name}", F(f"first__{name}")) for name in signals},
+    )
+
+
+def _of_choice(name: str, of_original: F | Value) -> Case:
+    """A column of the rewrite that counts, or of the original where that counts."""
+    return Case(
+        When(_TEXT_OF_VERDICT & Q(verdict__chosen__isnull=False), then=f"verdict__chosen__{name}"),
+        When(decision__action__in=_REWRITES, then=f"decision__candidate__{name}"),
+        default=of_original,
+    )
+
+
+def _yes(condition: Q) -> Case:
+    return Case(When(condition, then=True), default=False, output_field=BooleanField())
+
+
+def _reason() -> Case:
+    """Why a pair is not kept."""
+    return Case(
+        When(KEPT, then=Value("")),
+        When(decision__action=Action.DROP, then=Value(DROPPED_BY_HAND)),
+        When(state=State.FAILED, then=Value(FAILED)),
+        When(~Q(state=State.DONE) | Q(verdict=None), then=Value(UNFINISHED)),
+        default=Coalesce(NullIf("verdict__code", Value("")), Value("not_kept")),
+        output_field=CharField(),
+    )
+
+
+def _overrides() -> Case:
+    return _yes(
+        (Q(decision__action=Action.DROP) & _STUDENT_KEEPS)
+        | (_BY_HAND & (~_STUDENT_KEEPS | ~_SAME_CHOICE))
+    )
+
+
+PAIR_COLUMNS = (
+    *("pk", "position", "sample__content_hash"),
+    *("pair_instruction", "pair_input", "pair_response"),
+    *("sample__context", "sample__extra", "sample__layout"),
+    *("source", "reason", "action", "by", "sentence", "kept", "overrides"),
+)
+SCORE_COLUMNS = ("ifd_before", "r_ifd_before", "ifd_after", "r_ifd_after")
 
 
 def effective_pairs(
-    run: Run, *, include: str = "kept", with_scores: bool = False
+    run: Run, *, include: str = "kept", scores: bool = False, using: str = DEFAULT_DB_ALIAS
 ) -> Iterator[SelectedPair]:
     """The selection of ``run`` in the order of its dataset.
 
@@ -72,95 +221,30 @@ def effective_pairs(
     """
     if include not in {"kept", "all"}:
         raise ValueError(f"include is 'kept' or 'all', not {include!r}")
-    for rows in _chunks(run):
-        scores = _scores(rows) if with_scores else {}
-        for row in rows:
-            selected = _select(row, scores)
-            if selected.kept or include == "all":
-                yield selected
+    rows = selected_rows(run, using=using)
+    yield from read_pairs(rows.filter(KEPT) if include == "kept" else rows, scores=scores)
 
 
-def _chunks(run: Run) -> Iterator[list[RunSample]]:
-    """By key, not by cursor: a long export holds neither a snapshot nor a connection's state."""
-    rows = (
-        RunSample.objects.filter(run=run)
-        .select_related("sample", "verdict__chosen", "decision__candidate", "decision__user")
-        .defer("verdict__chosen__criticism", "decision__candidate__criticism", "error")
-        .order_by("position")
-    )
-    last = -1
-    while chunk := list(rows.filter(position__gt=last)[:CHUNK]):
-        yield chunk
-        last = chunk[-1].position
+def read_pairs(rows: QuerySet[RunSample, Any], *, scores: bool = False) -> Iterator[SelectedPair]:
+    """Stream ``selected_rows``, filtered as one likes, in constant memory."""
+    columns = (*PAIR_COLUMNS, *SCORE_COLUMNS) if scores else PAIR_COLUMNS
+    texts = len(PAIR_COLUMNS) - 2
+    rows = with_scores(rows) if scores else rows
+    for row in stream(rows.values_list(*columns)):
+        kept, overrides, *ratios = row[texts:]
+        yield SelectedPair._make((*row[:texts], bool(kept), bool(overrides), tuple(ratios)))
 
 
-def _scores(rows: Sequence[RunSample]) -> dict[tuple[int, int | None], Score]:
-    found = Score.objects.filter(run_sample__in=rows)
-    return {(score.run_sample_id, score.candidate_id): score for score in found}
+def stream(rows: QuerySet[Any, Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a ``values_list`` as the database's driver gives them: JSON is text.
 
-
-def _select(row: RunSample, scores: dict[tuple[int, int | None], Score]) -> SelectedPair:
-    verdict: Verdict | None = getattr(row, "verdict", None)
-    decision = row.decision
-    action = decision.action if decision else ""
-    student_keeps = bool(row.state == RunSample.State.DONE and verdict is not None and verdict.kept)
-    student_choice = verdict.chosen if verdict is not None else None
-    kept = _kept(action, student_keeps=student_keeps)
-    chosen = _chosen(decision, student_choice)
-    return SelectedPair(
-        run_sample_id=row.pk,
-        position=row.position,
-        pair=_pair(row, chosen),
-        extra=row.sample.extra,
-        layout=row.sample.layout,
-        source=chosen.kind if chosen else ORIGINAL,
-        by=_by(decision, verdict),
-        kept=kept,
-        reason="" if kept else _reason(row, action, verdict),
-        action=action,
-        overrides=bool(action)
-        and (kept != student_keeps or (kept and _id(chosen) != _id(student_choice))),
-        sentence=str(verdict) if verdict else "",
-        before=scores.get((row.pk, None)),
-        after=scores.get((row.pk, _id(chosen))),
-    )
-
-
-def _by(decision: Decision | None, verdict: Verdict | None) -> str:
-    if decision is not None:
-        return decision.user.get_username()
-    return "verdict" if verdict is not None and verdict.kept is not None else ""
-
-
-def _kept(action: str, *, student_keeps: bool) -> bool:
-    if action in {Action.ORIGINAL, Action.CANDIDATE, Action.EDIT}:
-        return True
-    return student_keeps and action != Action.DROP
-
-
-def _chosen(decision: Decision | None, student_choice: Candidate | None) -> Candidate | None:
-    """The rewrite that counts; ``None``: the original."""
-    if decision is None or decision.action in {Action.ACCEPT, Action.DROP}:
-        return student_choice
-    return decision.candidate if decision.action != Action.ORIGINAL else None
-
-
-def _pair(row: RunSample, chosen: Candidate | None) -> Pair:
-    if chosen is None:
-        return row.sample.as_pair()
-    chosen.run_sample = row  # it is this very row: no query for it
-    return chosen.as_pair()
-
-
-def _reason(row: RunSample, action: str, verdict: Verdict | None) -> str:
-    if action == Action.DROP:
-        return DROPPED_BY_HAND
-    if row.state == RunSample.State.FAILED:
-        return FAILED
-    if row.state != RunSample.State.DONE or verdict is None:
-        return UNFINISHED
-    return verdict.code or "not_kept"
-
-
-def _id(candidate: Candidate | None) -> int | None:
-    return candidate.pk if candidate else None
+    By a cursor of the server where there is one, a chunk at a time.
+    """
+    try:
+        sql, parameters = rows.query.get_compiler(using=rows.db).as_sql()
+    except EmptyResultSet:
+        return
+    with connections[rows.db].chunked_cursor() as cursor:
+        cursor.execute(sql, parameters)
+        while chunk := cursor.fetchmany(CHUNK):
+            yield from chunk

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from refinement.models import Run, Score
+    from refinement.models import Run
+    from refinement.selectors.selection import Ratios
 
 SCORES_FIELD = "srt"
 BREATH = 500  # records between two calls of ``on_progress``
@@ -117,7 +118,7 @@ def _write(
     run: Run, file: BinaryIO, options: ExportOptions, on_progress: Callable[[], None]
 ) -> Tally:
     tally, digest = Tally(), hashlib.sha256()
-    for selected in effective_pairs(run, include="all", with_scores=options.with_scores):
+    for selected in effective_pairs(run, include="all", scores=options.with_scores):
         if tally.total % BREATH == 0:
             on_progress()
         tally.count(selected)
@@ -160,7 +161,7 @@ def scores_record(selected: SelectedPair) -> dict[str, Any]:
     }
 
 
-def _ratio(score: Score | None, name: str) -> float | None:
+def _ratio(score: Ratios | None, name: str) -> float | None:
     return getattr(score, name) if score is not None else None
 
 

@@ -195,20 +195,20 @@ def test_the_queries_do_not_grow_with_the_pairs(room: Room) -> None:
     with CaptureQueriesContext(connection) as plain:
         list(effective_pairs(room.run))
     with CaptureQueriesContext(connection) as scored:
-        list(effective_pairs(room.run, with_scores=True))
-    assert (len(plain), len(scored)) == (2, 3)
+        list(effective_pairs(room.run, scores=True))
+    assert (len(plain), len(scored)) == (1, 1)
 
 
 def test_scores_are_of_the_original_and_of_what_counts(room: Room) -> None:
     row = room.add(
         instruction=TIPS_INSTRUCTION, response=TIPS_RESPONSE, ifd=(0.6, 0.8), r_ifd=(0.7, 0.5)
     )
-    (selected,) = effective_pairs(room.run, with_scores=True)
+    (selected,) = effective_pairs(room.run, scores=True)
     assert selected.before is not None
     assert selected.after is not None
     assert (selected.before.r_ifd, selected.after.r_ifd) == pytest.approx((0.7, 0.5))
     record_decision(run_sample=row, user=room.reviewer, action="edit", edit=EDIT)
-    (edited,) = effective_pairs(room.run, with_scores=True)
+    (edited,) = effective_pairs(room.run, scores=True)
     assert edited.before is not None
     assert edited.after is None
 
