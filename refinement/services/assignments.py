@@ -10,6 +10,7 @@ from django.db import transaction
 
 from refinement.models import Assignment
 from refinement.selectors.review_sharing import reviewers_of
+from refinement.services import audit
 from refinement.services.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -26,8 +27,11 @@ def assign(*, run: Run, pairs: Iterable[int], user: User, by: User) -> None:
     Raises ServiceError for a person who may not decide in the project.
     """
     _refuse_strangers(run, [user])
-    rows = (Assignment(run=run, run_sample_id=pk, user=user, assigned_by=by) for pk in set(pairs))
-    _insert(rows)
+    chosen = set(pairs)
+    rows = (Assignment(run=run, run_sample_id=pk, user=user, assigned_by=by) for pk in chosen)
+    with transaction.atomic():
+        _insert(rows)
+        audit.record("run.assigned", run, user=by, to=[user.get_username()], pairs=len(chosen))
 
 
 def distribute(*, run: Run, people: Sequence[User], reviewers_per_pair: int, by: User) -> int:
@@ -48,13 +52,20 @@ def distribute(*, run: Run, people: Sequence[User], reviewers_per_pair: int, by:
         for pk, group in zip(pairs, _groups(people, reviewers_per_pair, run.pk), strict=False)
         for person in group
     )
-    _insert(rows)
+    names = [person.get_username() for person in people]
+    with transaction.atomic():
+        _insert(rows)
+        audit.record("run.assigned", run, user=by, to=names, pairs=len(pairs))
     return len(pairs)
 
 
-def unassign(*, run: Run, user: User) -> int:
+def unassign(*, run: Run, user: User, by: User) -> int:
     """Take back what a person has not decided; how many pairs."""
-    return Assignment.objects.filter(run=run, user=user, run_sample__decision=None).delete()[0]
+    theirs = Assignment.objects.filter(run=run, user=user, run_sample__decision=None)
+    with transaction.atomic():
+        freed = theirs.delete()[0]
+        audit.record("run.unassigned", run, user=by, of=user.get_username(), pairs=freed)
+    return freed
 
 
 def _groups(people: Sequence[User], size: int, seed: int) -> Iterator[list[User]]:
@@ -74,9 +85,8 @@ def _groups(people: Sequence[User], size: int, seed: int) -> Iterator[list[User]
 
 
 def _insert(rows: Iterator[Assignment]) -> None:
-    with transaction.atomic():
-        while batch := list(islice(rows, _BATCH)):
-            Assignment.objects.bulk_create(batch, ignore_conflicts=True)
+    while batch := list(islice(rows, _BATCH)):
+        Assignment.objects.bulk_create(batch, ignore_conflicts=True)
 
 
 def _refuse_strangers(run: Run, people: Sequence[User]) -> None:

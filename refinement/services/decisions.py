@@ -59,6 +59,7 @@ def record_decision(
     candidate: Candidate | None = None,
     edit: Pair | None = None,
     seen: int | None = None,
+    basis: str = Decision.Basis.OWN,
 ) -> Decision:
     """Write what ``user`` says of a pair and let it count from now on.
 
@@ -70,10 +71,9 @@ def record_decision(
     Raises ``DecisionConflict`` when a decision came in between, ``ServiceError`` when the action
     does not fit the pair.
     """
-    if action not in Decision.Action.values or action == Decision.Action.UNDO:
-        raise ServiceError("Choose accept, original, candidate, edit or drop.")
+    check_action(action)
     with transaction.atomic():
-        locked = _lock(run_sample)
+        locked = lock(run_sample)
         if locked.decision and _repeats(locked.decision, user, action, candidate, edit, seen):
             return locked.decision
         _refuse_stale(locked, user, seen)
@@ -81,10 +81,11 @@ def record_decision(
             run_sample=locked,
             user=user,
             action=action,
-            candidate=_target(locked, user, action, candidate, edit),
+            candidate=target(locked, user, action, candidate, edit),
             previous=locked.decision,
+            basis=basis,
         )
-        _point(locked, decision)
+        point(locked, decision)
         audit.record("pair.decided", run_sample, user=user, action=action)
     return decision
 
@@ -95,7 +96,7 @@ def undo_decision(*, run_sample: RunSample, user: User, seen: int | None = None)
     Returns the new row. ``seen`` as for ``record_decision``: the decision meant to be undone.
     """
     with transaction.atomic():
-        locked = _lock(run_sample)
+        locked = lock(run_sample)
         _refuse_stale(locked, user, seen)
         undone = locked.decision
         if undone is None:
@@ -107,7 +108,7 @@ def undo_decision(*, run_sample: RunSample, user: User, seen: int | None = None)
             previous=undone,
             undoes=undone,
         )
-        _point(locked, undone.previous)
+        point(locked, undone.previous)
         audit.record("pair.undone", run_sample, user=user)
     return decision
 
@@ -129,7 +130,13 @@ def add_comment(*, run_sample: RunSample, user: User, text: str) -> Comment:
     return comment
 
 
-def _lock(run_sample: RunSample) -> RunSample:
+def check_action(action: str) -> None:
+    """Raises ServiceError for what is no action, or none that a person may send."""
+    if action not in Decision.Action.values or action == Decision.Action.UNDO:
+        raise ServiceError("Choose accept, original, candidate, edit or drop.")
+
+
+def lock(run_sample: RunSample) -> RunSample:
     """The row, fresh and locked (SQLite needs no row lock: its write transactions queue).
 
     Without joins: after waiting for a lock PostgreSQL reads the row anew, but what was joined to
@@ -138,7 +145,7 @@ def _lock(run_sample: RunSample) -> RunSample:
     return RunSample.objects.select_for_update().get(pk=run_sample.pk)
 
 
-def _point(run_sample: RunSample, decision: Decision | None) -> None:
+def point(run_sample: RunSample, decision: Decision | None) -> None:
     """Move the pointer alone: a worker may be writing the row's other columns."""
     RunSample.objects.filter(pk=run_sample.pk).update(decision=decision)
 
@@ -172,7 +179,7 @@ def _refuse_stale(run_sample: RunSample, user: User, seen: int | None) -> None:
     raise DecisionConflict(latest=latest, current=run_sample.decision, reader=user)
 
 
-def _target(
+def target(
     run_sample: RunSample,
     user: User,
     action: str,

@@ -53,14 +53,19 @@ def claim_next(
 
 def hold(*, run_sample: RunSample, user: User) -> None:
     """Take or renew the lease of the pair on screen; the oldest ones of the person end."""
-    ReviewLease.objects.update_or_create(
-        run_sample=run_sample,
-        user=user,
-        defaults={"run_id": run_sample.run_id, "expires_at": _end()},
+    lease = ReviewLease(
+        run_id=run_sample.run_id, run_sample=run_sample, user=user, expires_at=_end()
+    )
+    ReviewLease.objects.bulk_create(
+        [lease],
+        update_conflicts=True,
+        unique_fields=["run_sample", "user"],
+        update_fields=["expires_at"],
     )
     mine = ReviewLease.objects.filter(run_id=run_sample.run_id, user=user)
-    kept = list(mine.order_by("-expires_at", "-id").values_list("pk", flat=True)[:LEASES_A_PERSON])
-    mine.exclude(pk__in=kept).delete()
+    held = list(mine.order_by("-expires_at", "-id").values_list("pk", flat=True))
+    if len(held) > LEASES_A_PERSON:
+        mine.filter(pk__in=held[LEASES_A_PERSON:]).delete()
 
 
 def release(*, run_sample: RunSample, user: User) -> None:

@@ -43,3 +43,9 @@ def margin_width(margin: float | None) -> str:
     if margin is None:
         return "0"
     return f"{100 * (1 - math.exp(-max(margin, 0.0) / _WIDE_MARGIN)):.1f}"
+
+
+@register.filter
+def in_percent(share: float) -> str:
+    """A share of one in whole percent; 100 only when all of it is there."""
+    return f"{min(int(100 * share + 0.5), 100 if share == 1 else 99)} %"

@@ -13,29 +13,31 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from refinement.models import Decision
+from refinement.models import Decision, RunSample
 from refinement.selectors import access
 from refinement.selectors.queue import Show, next_pair, queue_window
-from refinement.services.decisions import (
-    DecisionConflict,
-    add_comment,
-    record_decision,
-    undo_decision,
-)
+from refinement.selectors.review import pair_view
+from refinement.selectors.review_sharing import plan_of
+from refinement.services.decisions import DecisionConflict, add_comment, undo_decision
 from refinement.services.errors import ServiceError
+from refinement.services.review_leases import claim_next, hold, release
+from refinement.web.review_blind import blind_state, is_blind, sides_of
 from refinement.web.review_forms import DecisionForm
 from refinement.web.review_page import Happened, Toast, empty_context, room_context
+from refinement.web.review_saying import say, words_of
+from refinement.web.review_shared import without_others_edits
 from refinement.web.review_state import RoomState
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
-    from refinement.models import Candidate, RunSample
+    from refinement.models import ReviewPlan, Run, User
+    from refinement.selectors.review import Version
     from refinement.web.http import Request
 
-Action = Decision.Action
-# In a message's tags: the decision that its button takes back, the pair whose edit was saved.
-_TAGS = re.compile(r"undo-(\d+) edited-(\d+)")
+# In a message's tags: the decision that its button takes back, the pair whose edit was saved, the
+# pair whose opinion its button takes back.
+_TAGS = re.compile(r"undo-(\d+) edited-(\d+) opinion-(\d+)")
 
 
 @require_GET
@@ -43,8 +45,8 @@ _TAGS = re.compile(r"undo-(\d+) edited-(\d+)")
 def review(request: Request, run_id: int) -> HttpResponse:
     """On to the first pair of the queue, or say why there is none."""
     run = access.run_for(request.user, run_id)
-    state = RoomState.from_query(request.GET)
-    found = next_pair(run, state.queue)
+    state = _state(request, run)
+    found = _next(request, run, state)
     if found is not None:
         return redirect(state.pair_url(run.pk, found))
     context = empty_context(request.user, run, state, Happened(toasts=_toasts(request)))
@@ -64,27 +66,21 @@ def decide(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     if request.method == "GET":
         return redirect("review-pair", run_id, run_sample_id)
     run_sample = _pair_for(request, run_id, run_sample_id, at_least="reviewer")
-    form = DecisionForm(request.POST, run_sample=run_sample)
+    plan = plan_of(run_sample.run)
+    sides = _sides(request.user, run_sample, plan)
+    form = DecisionForm(request.POST, run_sample=run_sample, sides=sides)
     if not form.is_valid():
         return _refused(request, run_sample, form, form.complaint)
     data = form.cleaned_data
     try:
-        decision = record_decision(
-            run_sample=run_sample,
-            user=request.user,
-            action=data["action"],
-            candidate=data["candidate"],
-            edit=data["edit"],
-            seen=data["seen"],
-        )
+        toast = say(run_sample=run_sample, user=request.user, plan=plan, data=data, sides=sides)
     except DecisionConflict as conflict:
-        mine = _words(data["action"], data["candidate"])
+        mine = words_of(data["action"], data["candidate"], sides)
         happened = Happened(draft=form.draft, conflict=conflict, mine=mine)
         return _room(request, run_sample, happened, status=409)
     except ServiceError as error:
         return _refused(request, run_sample, form, str(error))
-    edited = run_sample.pk if decision.action == Action.EDIT else 0
-    toast = Toast(_said(decision, run_sample), undo=decision.pk, edited=edited)
+    release(run_sample=run_sample, user=request.user)
     return _onward(request, run_sample, toast)
 
 
@@ -104,9 +100,12 @@ def undo(request: Request, run_id: int) -> HttpResponse:
     try:
         undo_decision(run_sample=run_sample, user=request.user, seen=decision.pk)
     except ServiceError as error:
-        return _show(request, run_sample, Toast(str(error), failed=True))
-    what = _words(decision.action, decision.candidate)
-    return _show(request, run_sample, Toast(f"Undone for pair {run_sample.position + 1}: {what}."))
+        return show_pair(request, run_sample, Toast(str(error), failed=True))
+    sides = _sides(request.user, RunSample.objects.get(pk=run_sample.pk), plan_of(run))
+    what = words_of(decision.action, decision.candidate, sides)
+    return show_pair(
+        request, run_sample, Toast(f"Undone for pair {run_sample.position + 1}: {what}.")
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -120,7 +119,7 @@ def comment(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     except ServiceError as error:
         happened = Happened(toasts=(Toast(str(error), failed=True),), comment=text)
         return _room(request, run_sample, happened, status=422)
-    return _show(request, run_sample, Toast("Comment saved."))
+    return show_pair(request, run_sample, Toast("Comment saved."))
 
 
 def _pair_for(
@@ -132,11 +131,35 @@ def _pair_for(
     return run_sample
 
 
+def _state(request: Request, run: Run) -> RoomState:
+    """Blind for every list of a run whose plan is."""
+    state = RoomState.from_query(request.GET)
+    return blind_state(state) if plan_of(run).blind else state
+
+
+def _next(
+    request: Request, run: Run, state: RoomState, after: RunSample | None = None
+) -> int | None:
+    """The next pair, leased to those who may decide it."""
+    if access.role_of(request.user, run.project) in ("reviewer", "owner"):
+        return claim_next(run=run, user=request.user, queue=state.queue, after=after)
+    return next_pair(run, state.queue, after=after)
+
+
+def _sides(user: User, run_sample: RunSample, plan: ReviewPlan) -> dict[str, Version] | None:
+    """What the letters of a blind page mean; ``None``: the page is not blind."""
+    if not is_blind(plan, run_sample):
+        return None
+    role = access.role_of(user, run_sample.run.project)
+    return sides_of(without_others_edits(pair_view(run_sample), user, role, plan), plan)
+
+
 def _onward(request: Request, run_sample: RunSample, toast: Toast) -> HttpResponse:
     """To the next pair: round the undecided ones, to the end of any other list."""
-    state, run = RoomState.from_query(request.GET), run_sample.run
+    run = run_sample.run
+    state = _state(request, run)
     if state.queue.show is Show.UNDECIDED:
-        found = next_pair(run, state.queue, after=run_sample)
+        found = _next(request, run, state, after=run_sample)
     else:
         window = queue_window(run, state.queue, around=run_sample, before=0, after=1)
         found = window.next_id or run_sample.pk
@@ -147,7 +170,8 @@ def _onward(request: Request, run_sample: RunSample, toast: Toast) -> HttpRespon
     return _go(request, state.pair_url(run.pk, found), toast)
 
 
-def _show(request: Request, run_sample: RunSample, toast: Toast) -> HttpResponse:
+def show_pair(request: Request, run_sample: RunSample, toast: Toast) -> HttpResponse:
+    """Redirect to a pair, with a word on what was done."""
     state = RoomState.from_query(request.GET)
     return _go(request, state.pair_url(run_sample.run_id, run_sample.pk), toast)
 
@@ -155,7 +179,7 @@ def _show(request: Request, run_sample: RunSample, toast: Toast) -> HttpResponse
 def _go(request: Request, url: str, toast: Toast) -> HttpResponse:
     """Redirect; htmx follows it too and swaps in what it finds there."""
     level = messages.ERROR if toast.failed else messages.SUCCESS
-    tags = f"undo-{toast.undo} edited-{toast.edited}"
+    tags = f"undo-{toast.undo} edited-{toast.edited} opinion-{toast.opinion}"
     messages.add_message(request, level, toast.text, extra_tags=tags)
     return redirect(url)
 
@@ -165,9 +189,9 @@ def _toasts(request: Request) -> tuple[Toast, ...]:
     toasts = []
     for message in messages.get_messages(request):
         found = _TAGS.search(message.extra_tags or "")
-        undo, edited = map(int, found.groups()) if found else (0, 0)
+        undo, edited, opinion = map(int, found.groups()) if found else (0, 0, 0)
         failed = message.level >= messages.WARNING
-        toasts.append(Toast(str(message), undo=undo, edited=edited, failed=failed))
+        toasts.append(Toast(str(message), undo=undo, edited=edited, opinion=opinion, failed=failed))
     return tuple(toasts)
 
 
@@ -183,8 +207,12 @@ def _room(
     request: Request, run_sample: RunSample, happened: Happened, *, status: int = 200
 ) -> HttpResponse:
     state = RoomState.from_query(request.GET)
-    context = room_context(request.user, run_sample, state, happened)
-    response = _answer(request, context, "review/_room.html", status=status)
+    role = access.role_of(request.user, run_sample.run.project)
+    if role in ("reviewer", "owner"):
+        hold(run_sample=run_sample, user=request.user)
+    context = room_context(request.user, role, run_sample, state, happened)
+    fragment = "review/_blind.html" if context["blind"] else "review/_room.html"
+    response = _answer(request, context, fragment, status=status)
     if request.htmx:
         address = reverse("review-pair", args=[run_sample.run_id, run_sample.pk])
         query = state.here(edit="1") if context["editing"] else context["here"]
@@ -202,23 +230,6 @@ def _answer(
     response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
     return response
-
-
-def _said(decision: Decision, run_sample: RunSample) -> str:
-    words = _words(decision.action, decision.candidate)
-    return f"{words[0].upper()}{words[1:]}: pair {run_sample.position + 1}."
-
-
-def _words(action: str, candidate: Candidate | None) -> str:
-    """A decision in words: "took the response rewrite"."""
-    taken = candidate.get_kind_display().lower() if candidate else "candidate"
-    return {
-        Action.ACCEPT: "accepted the verdict",
-        Action.ORIGINAL: "kept the original",
-        Action.CANDIDATE: f"took the {taken}",
-        Action.EDIT: "edited",
-        Action.DROP: "dropped",
-    }.get(Action(action), "decided")
 
 
 urlpatterns = [

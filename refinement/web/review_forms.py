@@ -12,6 +12,7 @@ from refinement.models import Candidate, Decision
 
 if TYPE_CHECKING:
     from refinement.models import RunSample, Sample
+    from refinement.selectors.review import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,36 +23,63 @@ class Draft:
     input: str
     response: str
     base: int | None
+    side: str = ""  # in blind mode, instead of ``base``
 
 
 class DecisionForm(forms.Form):
     """One decision. ``take`` is the candidate of a candidate's button, ``base`` what an edit
-    started from, ``seen`` the decision that the page showed (0: none)."""
+    started from, ``seen`` the decision that the page showed (0: none).
+
+    A blind page knows no candidates: with ``sides`` given, ``side`` and ``base`` are letters.
+    """
 
     action = forms.CharField(required=False, max_length=20)
     take = forms.IntegerField(required=False, min_value=1)
-    base = forms.IntegerField(required=False, min_value=1)
+    side = forms.CharField(required=False, max_length=1)
+    base = forms.CharField(required=False, max_length=20)
     seen = forms.IntegerField(min_value=0)
     instruction = forms.CharField(required=False, strip=False)
     input = forms.CharField(required=False, strip=False)
     response = forms.CharField(required=False, strip=False)
 
-    def __init__(self, data: Any, *, run_sample: RunSample) -> None:
+    def __init__(
+        self, data: Any, *, run_sample: RunSample, sides: dict[str, Version] | None = None
+    ) -> None:
         super().__init__(data)
         self.run_sample = run_sample
+        self.sides = sides
 
     def clean(self) -> dict[str, Any]:
         """Adds ``candidate``, and for an edit ``edit``, as the service wants them."""
         data = self.cleaned_data
-        if data.get("take"):
-            data["action"] = Decision.Action.CANDIDATE
-        number = data.get("take") or data.get("base")
-        data["candidate"] = self._candidate(number) if number else None
+        if self.sides is not None:
+            self._choose_side(data, self.sides)
+        else:
+            if data.get("take"):
+                data["action"] = Decision.Action.CANDIDATE
+            number = data.get("take") or data.get("base")
+            data["candidate"] = self._candidate(str(number)) if number else None
         data["edit"] = self._edit() if data.get("action") == Decision.Action.EDIT else None
         return data
 
-    def _candidate(self, number: int) -> Candidate:
-        candidate = Candidate.objects.filter(pk=number, run_sample=self.run_sample).first()
+    def _choose_side(self, data: dict[str, Any], sides: dict[str, Version]) -> None:
+        """Turn a letter into the original or the candidate that stands under it."""
+        letter = data.get("side") or data.get("base") or ""
+        if data.get("action") == Decision.Action.DROP:
+            data["candidate"] = None
+            return
+        if letter not in sides:
+            raise forms.ValidationError(
+                "This pair is reviewed blind: choose one of its sides, edit or drop it."
+            )
+        data["candidate"] = sides[letter].candidate
+        if data.get("side"):
+            taken = data["candidate"] is not None
+            data["action"] = Decision.Action.CANDIDATE if taken else Decision.Action.ORIGINAL
+
+    def _candidate(self, number: str) -> Candidate:
+        known = Candidate.objects.filter(run_sample=self.run_sample)
+        candidate = known.filter(pk=number).first() if number.isdecimal() else None
         if candidate is None:
             raise forms.ValidationError("That candidate belongs to another pair. Reload the page.")
         return candidate
@@ -76,6 +104,7 @@ class DecisionForm(forms.Form):
             input=self.data.get("input", ""),
             response=self.data.get("response", ""),
             base=int(base) if base.isdecimal() else None,
+            side=base if self.sides is not None else "",
         )
 
     @property

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from django.urls import reverse
 
 from refinement.models import Decision
-from refinement.selectors import access
 from refinement.selectors.queue import Order, Show, queue_counts, queue_window
 from refinement.selectors.review import last_own_decision, pair_view
+from refinement.selectors.review_sharing import held_by_others, plan_of
+from refinement.web.review_blind import blind_context, blind_state, is_blind
 from refinement.web.review_figures import choice_cards, score_table
+from refinement.web.review_shared import sharing_context, without_others_edits
 from refinement.web.review_state import Layout, RoomState
 from refinement.web.review_texts import texts_of
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from refinement.models import Candidate, Comment, Run, RunSample, User
+    from refinement.selectors import access
     from refinement.selectors.queue import QueueCounts
     from refinement.selectors.review import PairView, Version
     from refinement.services.decisions import DecisionConflict
@@ -41,12 +44,14 @@ _LAYOUTS = {Layout.DIFF: "Diff", Layout.SIDE: "Side by side", Layout.PLAIN: "Pla
 class Toast:
     """What just happened. ``undo`` is the decision that its button takes back, 0: no button.
 
-    ``edited`` is the pair whose edit was saved: its draft in the browser has served.
+    ``edited`` is the pair whose edit was saved: its draft in the browser has served. ``opinion`` is
+    the pair whose opinion its button takes back.
     """
 
     text: str
     undo: int = 0
     edited: int = 0
+    opinion: int = 0
     failed: bool = False
 
 
@@ -102,18 +107,36 @@ class Happened:
 
 
 def room_context(
-    user: User, run_sample: RunSample, state: RoomState, happened: Happened
+    user: User,
+    role: access.Role | None,
+    run_sample: RunSample,
+    state: RoomState,
+    happened: Happened,
 ) -> dict[str, Any]:
     """All that ``review/_room.html`` shows of one pair."""
     view = pair_view(run_sample)
+    run = view.run_sample.run
+    plan = plan_of(run)
+    view = without_others_edits(view, user, role, plan)
+    may_decide = role in ("reviewer", "owner")
+    common = {
+        **sharing_context(view, user, role, plan),
+        "may_decide": may_decide,
+        "happened": happened,
+    }
+    if is_blind(plan, view.run_sample):
+        state, counts = blind_state(state), queue_counts(run)
+        blind = blind_context(
+            user, view, plan, state, happened, counts=counts, may_decide=may_decide
+        )
+        return {**_frame(run, state, counts), **common, **blind, "blind": True}
     shown = view.version(state.of) or view.primary
     state = replace(state, of=state.of if view.version(state.of) else "")
-    run = view.run_sample.run
     window = queue_window(run, state.queue, around=view.run_sample)
-    role = access.role_of(user, run.project)
-    may_decide = role in ("reviewer", "owner")
     return {
         **_frame(run, state, queue_counts(run)),
+        **common,
+        "blind": False,
         "view": view,
         "pair": view.run_sample,
         "state": state,
@@ -139,10 +162,8 @@ def room_context(
         "shown": shown,
         "edit_base": _edit_base(view, shown, happened.draft),
         "timeline": _timeline(view),
-        "may_decide": may_decide,
         "may_retry": role == "owner",
         "last_own": last_own_decision(run, user) if may_decide else None,
-        "happened": happened,
     }
 
 
@@ -153,6 +174,8 @@ def empty_context(user: User, run: Run, state: RoomState, happened: Happened) ->
         **_frame(run, state, counts),
         "state": state,
         "reason": _why_empty(run, state, counts),
+        "held": held_by_others(run, user),
+        "plan": plan_of(run),
         "poll_url": reverse("review", args=[run.pk]) + state.carry,
         "live": run.status == run.Status.RUNNING and counts.unfinished > 0,
         "last_own": last_own_decision(run, user),
@@ -183,6 +206,8 @@ def _why_empty(run: Run, state: RoomState, counts: QueueCounts) -> str:
         return "filter"
     if counts.all == 0 and counts.unfinished:
         return "waiting" if run.status == run.Status.RUNNING else "stopped"
+    if counts.undecided:
+        return "held"
     return "ahead" if counts.unfinished else "finished"
 
 

@@ -11,6 +11,8 @@ from refinement.web import (
     models_pages,
     projects,
     review,
+    review_people,
+    review_sharing,
     runs,
 )
 
@@ -21,6 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *datasets.urlpatterns,
     *runs.urlpatterns,
     *review.urlpatterns,
+    *review_sharing.urlpatterns,
+    *review_people.urlpatterns,
     *exports.urlpatterns,
     *models_pages.urlpatterns,
     *health.urlpatterns,

@@ -39,7 +39,7 @@ def routes() -> dict[str, str]:
 def table() -> str:
     from tests.web.test_access import DOORS, ELSEWHERE, FROM_REVIEWER, Door
 
-    also = [Door("undo", FROM_REVIEWER, method="post")]
+    also = [Door(name, FROM_REVIEWER, method="post") for name in ("undo", "withdraw")]
     place = routes()
     rows = []
     for door in sorted([*DOORS, *also], key=lambda d: (place[d.name], d.method)):

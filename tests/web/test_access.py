@@ -111,6 +111,19 @@ DOORS = [
     Door("review-pair", MEMBERS, pair),
     Door("decide", FROM_REVIEWER, pair, "post", lambda _: {"action": "drop", "seen": 0}),
     Door("comment", FROM_REVIEWER, pair, "post", lambda _: {"text": "Good."}),
+    Door("review-presence", FROM_REVIEWER, pair, "post"),
+    Door("review-people", MEMBERS, run),
+    Door("review-plan", FROM_OWNER, run, "post", lambda _: {"reviewers_per_pair": 1, "seed": 1}),
+    Door(
+        "review-assign",
+        FROM_OWNER,
+        run,
+        "post",
+        lambda house: {"people": [house.user("reviewer").pk]},
+    ),
+    Door(
+        "review-unassign", FROM_OWNER, run, "post", lambda house: {"user": house.user("owner").pk}
+    ),
     Door("exports", MEMBERS, run),
     Door("export-new", FROM_OWNER, run, "post", lambda _: token(_) | {"include": "kept"}),
     Door("export-download", MEMBERS, export),
@@ -123,11 +136,13 @@ DOORS = [
     Door("students", STAFF),
     Door("student-new", STAFF),
 ]
-UNCHANGED = {"run-resume"}  # of a run that runs: refused, and nothing was done
+# A run that runs is not resumed; that a pair is open is no change.
+UNCHANGED = {"run-resume", "review-presence"}
 ELSEWHERE = {  # tested where their own subject is
     "login": "test_accounts.py",
     "logout": "test_accounts.py",
     "undo": "test_review.py",
+    "withdraw": "test_review_people.py",
     "healthz": "test_health.py",
     "readyz": "test_health.py",
 }

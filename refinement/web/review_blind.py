@@ -1,0 +1,174 @@
+"""The room in blind mode: the versions of a pair as sides A, B, C, and no word of their origin.
+
+The order of the sides follows from the plan's seed and the pair, so that a reload, a second
+reviewer and the form that comes back all mean the same by "B". Nothing that tells a side's origin
+goes into the page: no score, verdict, criticism, id, length of list or title of the queue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+
+from refinement.models import Decision
+from refinement.selectors.opinions import last_opinion
+from refinement.selectors.queue import Order, QueueFilter, Show, queue_window
+from refinement.selectors.review import last_own_decision
+from refinement.web.diff import Change, Segment, diff_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.utils.safestring import SafeString
+
+    from refinement.models import ReviewPlan, RunSample, User
+    from refinement.selectors.queue import QueueCounts
+    from refinement.selectors.review import PairView, Version
+    from refinement.web.review_page import Happened
+    from refinement.web.review_state import RoomState
+
+LETTERS = "ABCDEFGHI"
+BLIND_SHOWS = (Show.UNDECIDED, Show.DECIDED, Show.ALL)
+_FIELDS = ("instruction", "input", "response")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    field: str
+    title: str
+    html: SafeString
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One version under a letter. ``version`` is for the server alone; no template shows it."""
+
+    letter: str
+    version: Version
+    passages: list[Passage]
+
+
+def is_blind(plan: ReviewPlan, run_sample: RunSample) -> bool:
+    """Blind until the pair has a decision that counts."""
+    return plan.blind and run_sample.decision_id is None
+
+
+def blind_state(state: RoomState) -> RoomState:
+    """The state without what would sort or filter pairs by a score or a verdict."""
+    show = state.queue.show if state.queue.show in BLIND_SHOWS else Show.UNDECIDED
+    return replace(state, queue=QueueFilter(show=show, order=Order.POSITION), against="original")
+
+
+def sides_of(view: PairView, plan: ReviewPlan) -> dict[str, Version]:
+    """The different versions of a pair by letter, shuffled by the plan's seed; edits stand last."""
+    seen: dict[tuple[str, ...], Version] = {}
+    for version in view.versions:
+        seen.setdefault(tuple(getattr(version.pair, name) for name in _FIELDS), version)
+    place = view.run_sample.position
+
+    def rank(version: Version) -> tuple[bool, bytes]:
+        key = f"{plan.seed}:{place}:{version.key}"
+        return version.is_edit, hashlib.sha256(key.encode()).digest()
+
+    return dict(zip(LETTERS, sorted(seen.values(), key=rank), strict=False))
+
+
+def letter_of(sides: dict[str, Version], candidate_id: int | None) -> str:
+    """Under which letter a candidate (``None``: the original) stands; empty if under none."""
+    for letter, version in sides.items():
+        if (version.candidate.pk if version.candidate else None) == candidate_id:
+            return letter
+    return ""
+
+
+def blind_context(
+    user: User,
+    view: PairView,
+    plan: ReviewPlan,
+    state: RoomState,
+    happened: Happened,
+    *,
+    counts: QueueCounts,
+    may_decide: bool,
+) -> dict[str, Any]:
+    """All that ``review/_blind.html`` shows."""
+    run, pair = view.run_sample.run, view.run_sample
+    sides = sides_of(view, plan)
+    window = queue_window(run, state.queue, around=pair)
+    base = happened.draft.side if happened.draft else state.of
+    base = base if base in sides else next(iter(sides))
+    neighbours = (window.previous_id, window.next_id)
+    previous_url, next_url = (state.pair_url(run.pk, pk) if pk else "" for pk in neighbours)
+    return {
+        "pair": pair,
+        "state": state,
+        "here": state.query(),
+        "sides": _drawn(sides),
+        "lines": [
+            (line.position, reverse("review-pair", args=[run.pk, line.run_sample_id]), line.current)
+            for line in window.lines
+        ],
+        "previous_url": previous_url,
+        "next_url": next_url,
+        "seen": view.decision.pk if view.decision else 0,
+        "counts": counts,
+        "may_decide": may_decide,
+        "editing": may_decide and (state.editing or happened.draft is not None),
+        "draft": happened.draft,
+        "edit_letter": base,
+        "edit_pair": sides[base].pair,
+        "edit_urls": [(letter, state.query(edit="1", of=letter)) for letter in sides],
+        "shows": [(show, _SHOWS[show], show is state.queue.show) for show in BLIND_SHOWS],
+        "last_opinion": last_opinion(run, user) if plan.reviewers_per_pair > 1 else None,
+        "last_own": last_own_decision(run, user) if may_decide else None,
+    }
+
+
+_SHOWS = {Show.UNDECIDED: "Undecided", Show.DECIDED: "Decided", Show.ALL: "All"}
+_TITLES = {"instruction": "Instruction", "input": "Input", "response": "Response"}
+
+
+def said_blind(action: str, letter: str) -> str:
+    """What somebody chose, in the words of the blind room."""
+    if action == Decision.Action.DROP:
+        return "dropped"
+    if action == Decision.Action.EDIT:
+        return "edited"
+    return f"chose {letter or 'another version'}"
+
+
+def _drawn(sides: dict[str, Version]) -> list[Side]:
+    """Each side's texts; what it does not share with its neighbour is marked, on both alike."""
+    drawn = []
+    versions = list(sides.values())
+    for place, (letter, version) in enumerate(sides.items()):
+        other = versions[place - 1] if place else versions[min(1, len(versions) - 1)]
+        passages = [
+            _passage(name, getattr(version.pair, name), getattr(other.pair, name))
+            for name in _FIELDS
+            if name != "input" or any(v.pair.input for v in versions)
+        ]
+        drawn.append(Side(letter=letter, version=version, passages=passages))
+    return drawn
+
+
+def _passage(name: str, text: str, other: str) -> Passage:
+    own = [s for s in diff_words(other, text) if s.change is not Change.DELETE]
+    return Passage(field=name, title=_TITLES[name], html=_html(own), length=len(text))
+
+
+def _html(segments: Sequence[Segment]) -> SafeString:
+    if not segments:
+        return format_html('<span class="nothing">{}</span>', "empty")
+    return format_html_join("", "{}", ((_marked(segment),) for segment in segments))
+
+
+def _marked(segment: Segment) -> str:
+    if segment.change is Change.EQUAL or segment.blank:
+        return segment.visible
+    return format_html('<mark class="differs">{}</mark>', segment.visible)
