@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from django.db import connection
 
 from refinement.pipeline import scoring, sweeper, teaching
+from refinement.services import deriving
 from refinement.services.dispatch import delivered_to
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ class LocalWorkers:
     def look_after(self) -> None:
         """What the sweeper does for workers elsewhere. Raises what stopped a loop, if one did."""
         for task in sweeper.sweep_run(self.run_id):
-            self._calls[task].set()
+            if task == "refinement.derive":
+                deriving.derive(self.run_id, stopping=self.stopping.is_set)
+            else:
+                self._calls[task].set()
         for future in self._futures:
             if future.done():
                 future.result()

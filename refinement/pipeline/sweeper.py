@@ -15,7 +15,7 @@ from django.utils import timezone
 from refinement.models import Dataset, Export, Run
 from refinement.pipeline import claims
 from refinement.pipeline.heartbeats import forget_dead_workers
-from refinement.services import dispatch, runs
+from refinement.services import dispatch, policies, runs
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def sweep() -> None:
         "refinement.score": [],
         "refinement.import_dataset": _waiting(Dataset, working=Dataset.Status.IMPORTING),
         "refinement.write_export": _waiting(Export, working=Export.Status.WRITING),
+        "refinement.derive": policies.runs_to_derive(),
     }
     for run_id in Run.objects.filter(status=Run.Status.RUNNING).values_list("pk", flat=True):
         for task in sweep_run(run_id):
@@ -48,7 +49,10 @@ def sweep_run(run_id: int) -> list[str]:
         "refinement.teach": claims.TEACHER_STAGES,
         "refinement.score": claims.STUDENT_STAGES,
     }
-    return [task for task, stages in needs.items() if claims.has_work(run_id, stages)]
+    tasks = [task for task, stages in needs.items() if claims.has_work(run_id, stages)]
+    if not tasks and policies.needs_deriving(run_id=run_id):
+        tasks.append("refinement.derive")
+    return tasks
 
 
 def _waiting(model: type[Dataset | Export], *, working: str) -> list[int]:

@@ -10,7 +10,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from refinement.pipeline import scoring, sweeper, teaching
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
-from refinement.services import datasets, exports
+from refinement.services import datasets, deriving, exports, runs
 
 _heartbeats: list[Heartbeat] = []
 
@@ -23,6 +23,12 @@ def import_dataset(dataset_id: int) -> None:
 @shared_task(name="refinement.write_export")
 def write_export(export_id: int) -> None:
     exports.write_export(export_id=export_id)
+
+
+@shared_task(name="refinement.derive")
+def derive(run_id: int) -> None:
+    if deriving.derive(run_id, stopping=stopping.is_set):
+        runs.complete_if_finished(run_id=run_id)
 
 
 @shared_task(name="refinement.teach")

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from refinement.models import Candidate, Comment, Decision, RunSample, User, Verdict
-from refinement.services import audit
+from refinement.services import audit, policies
 from refinement.services.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def undo_decision(*, run_sample: RunSample, user: User, seen: int | None = None)
         )
         point(locked, undone.previous)
         audit.record("pair.undone", run_sample, user=user)
+        if undone.action == Decision.Action.ACCEPT:
+            policies.derive_after_undo(run_sample=locked)
     return decision
 
 

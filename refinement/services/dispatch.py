@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 QUEUES = {
     "refinement.import_dataset": "default",
     "refinement.write_export": "default",
+    "refinement.derive": "default",
     "refinement.teach": "teacher",
     "refinement.score": "student",
 }

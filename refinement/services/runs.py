@@ -14,7 +14,7 @@ from refinement.method.errors import MethodError, StudentError
 from refinement.method.policies import get_policy
 from refinement.method.reflection import PROMPT_VERSION
 from refinement.models import Dataset, Run, RunSample, Sample
-from refinement.services import audit
+from refinement.services import audit, policies
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.models_registry import missing_key, student_spec, teacher_spec
@@ -144,7 +144,7 @@ def retry_failed(*, run: Run, run_sample: RunSample | None = None) -> int:
         )
         if not count:
             raise ServiceError("Nothing to retry: no sample has failed here.")
-        _change(run, Status.RUNNING, from_=[Status.COMPLETE], finished_at=None)
+        _change(run, Status.RUNNING, from_=[Status.COMPLETE], finished_at=None, cut_applied=False)
         audit.record("run.retried", run, samples=count)
         _wake_workers(run.pk)
     return count
@@ -152,9 +152,12 @@ def retry_failed(*, run: Run, run_sample: RunSample | None = None) -> int:
 
 # -- Called by the pipeline -----------------------------------------------------------------------
 def complete_if_finished(*, run_id: int) -> bool:
-    """A running run is complete once every sample is done or failed."""
+    """A running run is complete once every sample is done or failed, and its verdicts are final."""
     open_rows = RunSample.objects.filter(run_id=run_id, state__in=[State.READY, State.LEASED])
     if open_rows.exists():
+        return False
+    running = Run.objects.filter(pk=run_id, status=Status.RUNNING).first()
+    if running is None or policies.cut_is_due(run_id=run_id) or policies.is_deriving(running):
         return False
     with transaction.atomic():
         Run.objects.select_for_update().filter(pk=run_id).first()
