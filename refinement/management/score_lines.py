@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from refinement.formats.records import Record, Rejected
 from refinement.method.pairs import Scores, Status
-from refinement.method.scoring import score_pairs
-from refinement.method.token_losses import ResponseTokens, TokenLoss, score_with_tokens
+from refinement.method.scoring import score_with_tokens
+from refinement.method.token_losses import ResponseTokens, TokenLoss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,11 +41,7 @@ def answer(
 ) -> list[dict[str, Any]]:
     """One line a record, numbered from ``first``. Raises StudentError."""
     pairs = [read.pair for read in chunk if isinstance(read, Record)]
-    if tokens:
-        measured = iter(score_with_tokens(student, pairs, template))
-    else:
-        none = ResponseTokens()
-        measured = iter([(scores, none) for scores in score_pairs(student, pairs, template)])
+    measured = iter(score_with_tokens(student, pairs, template))
     lines = []
     for index, read in enumerate(chunk, first):
         if isinstance(read, Rejected):
@@ -74,6 +70,11 @@ def _scored(index: int, scores: Scores) -> dict[str, Any]:
         "instruction_tokens": scores.instruction_tokens,
         "response_tokens": scores.response_tokens,
         "truncated": scores.truncated,
+        "straddled": scores.straddled,
+        "s_ifd": scores.s_ifd,
+        "grape": scores.grape,
+        "rsr": scores.rsr,
+        "perplexity": scores.perplexity,
     }
 
 

@@ -107,6 +107,12 @@ class Scores:
         return _ratio(self.losses.instruction_given_response, self.losses.instruction)
 
     @property
+    def perplexity(self) -> float | None:
+        """exp(L(y|x)): of the response after its instruction."""
+        loss = self.losses.response_given_instruction
+        return math.exp(loss) if loss is not None and loss < 700 else None
+
+    @property
     def grape(self) -> float | None:
         """exp(-L(y|x)): the response's probability, the geometric mean over its tokens.
 

@@ -6,14 +6,18 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from refinement.method.errors import StudentError
 
 WANTED = "a folder with config.json, a tokenizer and *.safetensors files, or one .gguf file"
+ADAPTER = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 DESCRIBING = (  # whole files that change what the student says
     "config.json",
+    ADAPTER,
     "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -50,7 +54,9 @@ def check_student_path(path: str, revision: str = "") -> None:
     """
     place = locate(path, revision)
     try:
-        if place.is_dir():
+        if is_adapter(place):
+            _check_adapter(place)
+        elif place.is_dir():
             _check_folder(place)
         else:
             _check_gguf(place)
@@ -64,7 +70,8 @@ def check_chat_template(path: str, revision: str = "") -> None:
     A GGUF file is not looked into: there it shows when the student is loaded.
     """
     place = locate(path, revision)
-    if place.is_dir() and not _has_chat_template(place):
+    places = [place, base_of(place)] if is_adapter(place) else [place]
+    if place.is_dir() and not any(_has_chat_template(p) for p in places if p.is_dir()):
         raise StudentError(
             f"The tokenizer at {place} has no chat template: choose a text template, or add a "
             "chat_template.jinja."
@@ -76,10 +83,13 @@ def fingerprint(path: str, revision: str = "") -> str:
 
     SHA-256 over each file's name and size, with the whole content of configuration and tokenizer
     and, of each weight file, sixteen evenly spaced blocks of 64 KiB (the first holds the names and
-    shapes, the last the end of the file): quick for any size, and training changes every block.
+    shapes, the last the end of the file): quick for any size, and training changes every block. An
+    adapter's holds that of its base.
     """
     place = locate(path, revision)
     digest = hashlib.sha256()
+    if is_adapter(place):
+        digest.update(fingerprint(str(base_of(place))).encode())
     if place.is_file():
         _add(digest, "model.gguf", place, whole=False)
         return digest.hexdigest()
@@ -88,6 +98,43 @@ def fingerprint(path: str, revision: str = "") -> str:
     for file in sorted(describing | weights, key=lambda f: f.name):
         _add(digest, file.name, file, whole=file not in weights)
     return digest.hexdigest()
+
+
+def is_adapter(place: Path) -> bool:
+    """Whether the folder holds a PEFT adapter, not a model of its own."""
+    return (place / ADAPTER).is_file() and not (place / "config.json").is_file()
+
+
+def has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
+
+
+def base_of(adapter: Path) -> Path:
+    """The folder or file of the model that an adapter was trained on.
+
+    ``base_model_name_or_path`` of its configuration: a path, also one relative to the adapter, or
+    the id of a model that was downloaded before. Raises StudentError.
+    """
+    described = _described(adapter / ADAPTER)
+    name, revision = described.get("base_model_name_or_path"), described.get("revision")
+    if not isinstance(name, str) or not name:
+        raise StudentError(
+            f"{adapter / ADAPTER} does not name the model that it is for: fill in "
+            "base_model_name_or_path."
+        )
+    beside = adapter / name
+    if beside.exists():
+        return beside.resolve()
+    try:
+        place = locate(name, revision if isinstance(revision, str) else "")
+    except StudentError:
+        raise StudentError(
+            f"The model '{name}' that the adapter at {adapter} is for is not here: download it, or "
+            f"put its path into {ADAPTER}."
+        ) from None
+    if is_adapter(place):
+        raise StudentError(f"{adapter} is an adapter of an adapter: merge {place} first.")
+    return place
 
 
 def _downloaded(repo_id: str, revision: str) -> Path | None:
@@ -106,15 +153,32 @@ def _check_folder(folder: Path) -> None:
         if next(folder.glob("*.gguf"), None):
             raise StudentError(f"{folder} holds a .gguf file: give the path of that file itself.")
         raise StudentError(f"{folder} has no config.json: give {WANTED}.")
+    _described(config)
+    if not has_tokenizer(folder):
+        raise StudentError(f"{folder} has no tokenizer: save the model's tokenizer into it.")
+    _check_weights(folder)
+
+
+def _described(config: Path) -> dict[str, Any]:
     try:
         described = json.loads(config.read_text(encoding="utf-8"))
     except ValueError:
         raise StudentError(f"{config} is not JSON: download or save the model again.") from None
     if not isinstance(described, dict):
         raise StudentError(f"{config} does not describe a model: download or save it again.")
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise StudentError(f"{folder} has no tokenizer: save the model's tokenizer into it.")
-    _check_weights(folder)
+    return described
+
+
+def _check_adapter(folder: Path) -> None:
+    base = base_of(folder)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise StudentError(
+            f"{folder} has no {ADAPTER_WEIGHTS}: save the adapter again, as safetensors."
+        )
+    if base.is_dir():
+        _check_folder(base)
+    else:
+        _check_gguf(base)
 
 
 def _has_chat_template(folder: Path) -> bool:

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-from refinement.method.scoring import LossModel, form_scores, measure, plan_pairs
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refinement.method.pairs import Pair, Scores
-    from refinement.method.spans import Span, SpanLoss
-    from refinement.method.templates import Template
-
-Offsets = list[tuple[int, int]]
-
-
-class PlacingModel(LossModel, Protocol):
-    """A student whose tokenizer can tell where its tokens stand."""
-
-    def tokenize_with_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], Offsets]]: ...
+    from refinement.method.planning import PairPlan, Planned
+    from refinement.method.spans import SpanLoss
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +19,16 @@ class TokenLoss:
     start: int
     end: int
     loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairedLoss:
+    """Both losses of one token; ``None`` where only the other tokenisation has a token there."""
+
+    start: int
+    end: int
+    alone: float | None
+    given_instruction: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +42,37 @@ class ResponseTokens:
     alone: tuple[TokenLoss, ...] = ()
     given_instruction: tuple[TokenLoss, ...] = ()
 
+    def paired(self) -> list[PairedLoss]:
+        """In the order of the text, the two losses of each token side by side.
 
-def score_with_tokens(
-    student: PlacingModel, pairs: Sequence[Pair], template: Template
-) -> list[tuple[Scores, ResponseTokens]]:
-    """As ``score_pairs``, with the single losses of the response's tokens."""
-    plans = plan_pairs(student, pairs, template)
-    measured = measure(student, plans, per_token=True)
-    prompts = [template.prompt(pair) for pair in pairs]
-    texts = [pair.response for pair in pairs]
-    texts += [prompt + pair.response for prompt, pair in zip(prompts, pairs, strict=True)]
-    offsets = [places for _, places in student.tokenize_with_offsets(texts)]
-    prefix = 0 if template.brings_special_tokens else len(student.prefix)
-    results = []
-    for place, (plan, losses) in enumerate(zip(plans, measured, strict=True)):
-        _, alone, _, given = losses
-        tokens = ResponseTokens(
-            alone=_placed(plan.response.span, alone, offsets[place], len(student.prefix), 0),
-            given_instruction=_placed(
-                plan.response_given_instruction.span,
-                given,
-                offsets[place + len(pairs)],
-                prefix,
-                len(prompts[place]),
-            ),
-        )
-        results.append((form_scores(plan, losses), tokens))
-    return results
+        A token is the same in both where it covers the same characters. Where several tokens share
+        a character (the bytes of an emoji), the first of one goes with the first of the other.
+        """
+        waiting: dict[tuple[int, int], list[float]] = {}
+        for token in reversed(self.alone):
+            waiting.setdefault((token.start, token.end), []).append(token.loss)
+        pairs = []
+        for token in self.given_instruction:
+            found = waiting.get((token.start, token.end))
+            alone = found.pop() if found else None
+            pairs.append(PairedLoss(token.start, token.end, alone, token.loss))
+        for (start, end), losses in waiting.items():
+            pairs += [PairedLoss(start, end, loss, None) for loss in reversed(losses)]
+        return sorted(pairs, key=lambda pair: (pair.start, pair.end))
 
 
-def _placed(
-    span: Span | None, loss: SpanLoss | None, offsets: Offsets, prefix: int, prompt_characters: int
-) -> tuple[TokenLoss, ...]:
-    """The targets of a span in characters after the prompt; none where the loss is not finite."""
-    if span is None or loss is None or loss.mean is None:
-        return ()
-    end = len(span.ids) - prefix
-    return tuple(
-        TokenLoss(max(0, first - prompt_characters), max(0, last - prompt_characters), value)
-        for (first, last), value in zip(offsets[end - span.targets : end], loss.tokens, strict=True)
+def response_tokens(plan: PairPlan, losses: Sequence[SpanLoss | None]) -> ResponseTokens:
+    """The response's tokens from the four measured losses of a plan."""
+    _, alone, _, given = losses
+    return ResponseTokens(
+        alone=_placed(plan.response, alone),
+        given_instruction=_placed(plan.response_given_instruction, given),
     )
+
+
+def _placed(planned: Planned, loss: SpanLoss | None) -> tuple[TokenLoss, ...]:
+    """None where the tokenizer cannot place tokens, or the loss is not finite."""
+    if loss is None or loss.mean is None or not planned.places:
+        return ()
+    together = zip(planned.places, loss.tokens, strict=True)
+    return tuple(TokenLoss(start, end, value) for (start, end), value in together)

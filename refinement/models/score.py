@@ -6,6 +6,12 @@ from refinement.models.candidate import Candidate
 from refinement.models.run import RunSample
 
 
+class ScoreManager(models.Manager["Score"]):
+    def get_queryset(self) -> models.QuerySet["Score"]:
+        """Without the token losses, which are large and seldom looked at."""
+        return super().get_queryset().defer("token_losses")
+
+
 class Score(models.Model):
     """What the student says of the original (``candidate`` null) or of a rewrite."""
 
@@ -35,6 +41,8 @@ class Score(models.Model):
     template = models.CharField(max_length=40)
     student_fingerprint = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)  # for pairs a second
+
+    objects = ScoreManager()
 
     class Meta:
         constraints = [

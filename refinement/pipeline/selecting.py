@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models import F
 
+from refinement.method.planning import plan_pairs
 from refinement.method.policies import SampleScores, get_policy
 from refinement.method.policies.policy import Version
-from refinement.method.scoring import score_pairs
+from refinement.method.scoring import score_plans
 from refinement.method.specs import PolicySpec
+from refinement.method.token_archive import pack
 from refinement.models import Candidate, Run, RunSample, Score, Verdict
 from refinement.pipeline import claims
 from refinement.services.verdicts import WRITTEN, begin, complete
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from refinement.method.pairs import Pair, Scores
     from refinement.method.policies import Policy
     from refinement.method.student import Student
+    from refinement.method.token_losses import ResponseTokens
 
 Kind, Stage = Candidate.Kind, RunSample.Stage
 
@@ -53,6 +56,9 @@ class Case:
         wanted = (self.base, self.rewrite)
         return [c for c in wanted if (c.pk if c else None) not in self.known]
 
+    def pair_of(self, candidate: Candidate | None) -> Pair:
+        return candidate.as_pair() if candidate else self.row.sample.as_pair()
+
     def scores_of(self, kind: str) -> Scores | None:
         candidate = self.candidates.get(kind)
         return self.known.get(candidate.pk) if candidate else None
@@ -74,18 +80,12 @@ def select(run: Run, rows: Sequence[RunSample], student: Student) -> int:
     Those whose lease was lost meanwhile are left to whoever has them now. Raises StudentError.
     """
     cases = load_cases(rows)
-    wanted = [(case, candidate) for case in cases for candidate in case.unscored()]
-    pairs = [c.as_pair() if c else case.row.sample.as_pair() for case, c in wanted]
-    scored = _score(student, pairs)
-    fresh = []
-    for (case, candidate), scores in zip(wanted, scored, strict=True):
-        case.known[candidate.pk if candidate else None] = scores
-        fresh.append((case, candidate, scores))
+    fresh, work = score_cases(student, cases)
     run.refresh_from_db(fields=["config", "policy_version"])  # a person may have changed the policy
     policy = get_policy(PolicySpec.from_dict(run.config["policy"]))
     for case in cases:
         case.verdict = judge(case, policy, run.policy_version)
-    return _save(run, student, cases, fresh)
+    return _save(run, student, cases, fresh, work)
 
 
 def load_cases(rows: Sequence[RunSample]) -> list[Case]:
@@ -104,8 +104,44 @@ def load_cases(rows: Sequence[RunSample]) -> list[Case]:
     return list(cases.values())
 
 
-def _score(student: Student, pairs: list[Pair]) -> list[Scores]:
-    return score_pairs(student, pairs, student.template())
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A pair that was scored just now."""
+
+    case: Case
+    candidate: Candidate | None
+    scores: Scores
+    tokens: ResponseTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Tokens that went through the student, and those of scoring every pair by itself.
+
+    By itself, a pair takes four passes in each of the two comparisons that it stands in.
+    """
+
+    tokens: int
+    tokens_apart: int
+
+
+def score_cases(student: Student, cases: Sequence[Case]) -> tuple[list[Fresh], Work]:
+    """Score what each case still lacks, all in one go. Raises StudentError."""
+    before = student.forward_tokens
+    compared = [(case, candidate) for case in cases for candidate in (case.base, case.rewrite)]
+    plans = plan_pairs(student, [case.pair_of(c) for case, c in compared], student.template())
+    wanted = [
+        (case, candidate, plan)
+        for (case, candidate), plan in zip(compared, plans, strict=True)
+        if candidate in case.unscored()
+    ]
+    scored = score_plans(student, [plan for _, _, plan in wanted])
+    fresh = []
+    for (case, candidate, _), (scores, tokens) in zip(wanted, scored, strict=True):
+        case.known[candidate.pk if candidate else None] = scores
+        fresh.append(Fresh(case, candidate, scores, tokens))
+    apart = sum(plan.forward_tokens for plan in plans)
+    return fresh, Work(tokens=student.forward_tokens - before, tokens_apart=apart)
 
 
 # -- Judging --------------------------------------------------------------------------------------
@@ -129,16 +165,13 @@ def _save(
     run: Run,
     student: Student,
     cases: Sequence[Case],
-    fresh: Sequence[tuple[Case, Candidate | None, Scores]],
+    fresh: Sequence[Fresh],
+    work: Work,
 ) -> int:
     """Scores, verdicts and stages in one transaction, for the rows that are still ours."""
     with transaction.atomic():
         held = claims.lock_ours(case.row for case in cases)
-        scores = [
-            _score_row(run, student, case, candidate, scores)
-            for case, candidate, scores in fresh
-            if case.row.pk in held
-        ]
+        scores = [_score_row(run, student, one) for one in fresh if one.case.row.pk in held]
         Score.objects.bulk_create(scores)
         mine = [case for case in cases if case.row.pk in held]
         Verdict.objects.bulk_create(_verdicts(case for case in mine if case.is_first))
@@ -147,7 +180,11 @@ def _save(
         )
         claims.advance([c.row.pk for c in mine if c.is_first], Stage.REFLECT_RESPONSE)
         claims.advance([c.row.pk for c in mine if not c.is_first], Stage.DONE)
-        Run.objects.filter(pk=run.pk).update(scored_pairs=F("scored_pairs") + len(scores))
+        Run.objects.filter(pk=run.pk).update(
+            scored_pairs=F("scored_pairs") + len(scores),
+            forward_tokens=F("forward_tokens") + work.tokens,
+            forward_tokens_apart=F("forward_tokens_apart") + work.tokens_apart,
+        )
     return len(held)
 
 
@@ -155,13 +192,12 @@ def _verdicts(cases: Iterable[Case]) -> list[Verdict]:
     return [case.verdict for case in cases if case.verdict is not None]
 
 
-def _score_row(
-    run: Run, student: Student, case: Case, candidate: Candidate | None, scores: Scores
-) -> Score:
+def _score_row(run: Run, student: Student, fresh: Fresh) -> Score:
+    scores = fresh.scores
     losses = scores.losses
     return Score(
-        run_sample_id=case.row.pk,
-        candidate=candidate,
+        run_sample_id=fresh.case.row.pk,
+        candidate=fresh.candidate,
         status=scores.status.value,
         reason=scores.reason.value,
         loss_instruction=losses.instruction,
@@ -178,6 +214,7 @@ def _score_row(
         truncated=scores.truncated,
         straddled=scores.straddled,
         coherence=scores.coherence,
+        token_losses=pack(fresh.tokens),
         template=run.config["student"]["template"],
         student_fingerprint=student.fingerprint,
     )

@@ -41,6 +41,7 @@ class RunProgress:
     prompt_tokens: int
     completion_tokens: int
     cost: Decimal
+    forward_tokens: int  # that went through the student
     tokens_per_second: float
     pairs_per_second: float
     eta_seconds: float | None
@@ -76,6 +77,7 @@ def run_progress(run: Run) -> RunProgress:
         prompt_tokens=run.prompt_tokens,
         completion_tokens=run.completion_tokens,
         cost=run.cost,
+        forward_tokens=run.forward_tokens,
         tokens_per_second=tokens / window,
         pairs_per_second=pairs / window,
         eta_seconds=_eta(run, counts, calls / window),
@@ -165,6 +167,8 @@ class RunSummary:
     prompt_tokens: int
     completion_tokens: int
     cost: Decimal
+    forward_tokens: int  # that went through the student
+    forward_tokens_apart: int  # that would have with the four pairs compared scored one by one
     stage_seconds: dict[str, float]  # from the first to the last result of each stage
 
 
@@ -188,6 +192,8 @@ def run_summary(run: Run) -> RunSummary:
         prompt_tokens=run.prompt_tokens,
         completion_tokens=run.completion_tokens,
         cost=run.cost,
+        forward_tokens=run.forward_tokens,
+        forward_tokens_apart=run.forward_tokens_apart,
         stage_seconds=_stage_seconds(run),
     )
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from array import array
+
 import pytest
 
 from refinement.method.spans import LossCache, Span, SpanLoss
@@ -19,14 +21,19 @@ def test_spans_differ_by_tokens_and_by_targets() -> None:
 
 
 def test_the_cache_forgets_what_was_not_used_for_longest() -> None:
-    cache = LossCache(size=2)
-    cache.put(b"a", SpanLoss(1.0))
+    long = SpanLoss(1.0, tokens=array("f", [1.0] * 200))
+    cache = LossCache(size=600)
+    cache.put(b"a", long)
     cache.put(b"b", SpanLoss(2.0))
-    assert cache.get(b"a") == SpanLoss(1.0)
+    cache.put(b"b", long)  # in place of what it was
+    assert cache.get(b"a") is long
 
-    cache.put(b"c", SpanLoss(3.0))
+    cache.put(b"c", long)
 
     assert cache.get(b"b") is None
-    assert cache.get(b"a") == SpanLoss(1.0)
-    assert cache.get(b"c") == SpanLoss(3.0)
+    assert cache.get(b"a") is cache.get(b"c") is long
     assert len(cache) == 2
+
+
+def test_ranks_are_part_of_the_question() -> None:
+    assert Span((1, 2, 3), 1, ranked=True).key() != Span((1, 2, 3), 1).key()

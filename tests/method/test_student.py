@@ -13,7 +13,7 @@ from transformers import Gemma2Config, GPT2Config
 
 from refinement.method.errors import StudentError
 from refinement.method.spans import Span
-from refinement.method.student import Student, choose_device, choose_dtype
+from refinement.method.student_loading import choose_device, choose_dtype
 from tests.method.plain_loop import PlainLoop
 from tests.method.tiny_student import load_tiny_student, reload, save_tiny_student
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from transformers import PreTrainedConfig
+
+    from refinement.method.student import Student
 
 
 def random_spans(count: int, *, longest: int = 90, seed: int = 0) -> list[Span]:
@@ -66,7 +68,7 @@ def test_company_in_a_batch_changes_nothing(
 def test_losses_of_tokens_have_the_loss_as_their_mean(tiny: Student) -> None:
     spans = random_spans(9)
 
-    for span, loss in zip(spans, tiny.span_losses(spans, per_token=True), strict=True):
+    for span, loss in zip(spans, tiny.span_losses(spans), strict=True):
         assert len(loss.tokens) == span.targets
         assert loss.mean == pytest.approx(sum(loss.tokens) / span.targets, abs=1e-5)
 
@@ -75,7 +77,7 @@ def test_logits_in_slices_are_the_same(tiny: Student, monkeypatch: pytest.Monkey
     spans = random_spans(9)
     whole = means(tiny, spans)
 
-    monkeypatch.setattr("refinement.method.student.LOGITS_A_SLICE", 384 * 7)
+    monkeypatch.setattr("refinement.method.losses.LOGITS_A_SLICE", 384 * 7)
 
     assert means(tiny, spans) == pytest.approx(whole, abs=1e-6)
 
@@ -206,7 +208,7 @@ def test_half_a_character_is_read_as_a_replacement(tiny: Student) -> None:
 
 def test_offsets_cover_the_text(tiny: Student) -> None:
     text = "Größe: 東京 🙂 two  words"
-    [(ids, places)] = tiny.tokenize_with_offsets([text])
+    [(ids, places)] = tiny.tokenize_with_places([text])
 
     assert [ids] == tiny.tokenize([text])
     assert {at for start, end in places for at in range(start, end)} == set(range(len(text)))

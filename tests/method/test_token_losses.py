@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from refinement.method.pairs import Pair
-from refinement.method.scoring import score_pairs
+from refinement.method.scoring import score_pairs, score_with_tokens
 from refinement.method.templates import get_template
-from refinement.method.token_losses import score_with_tokens
 from tests.method.tiny_student import reload
 
 if TYPE_CHECKING:

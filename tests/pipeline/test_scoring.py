@@ -119,6 +119,8 @@ def test_the_second_selection_completes_the_verdict_and_the_run(
     run = reload(run)
     assert (run.status, run.scored_pairs) == (Run.Status.COMPLETE, 9)
     assert run.finished_at is not None
+    # Of the four pairs compared a sample, one is scored already and two halves are known.
+    assert 0 < run.forward_tokens < 0.8 * run.forward_tokens_apart
     for verdict in Verdict.objects.filter(run_sample__run=run):
         candidate = Candidate.objects.get(run_sample=verdict.run_sample, kind="response")
         base = Score.objects.get(run_sample=verdict.run_sample, candidate=candidate.parent)

@@ -28,6 +28,7 @@ def progress(counts: dict[str, dict[str, int]], *, alive: tuple[str, ...] = ()) 
         prompt_tokens=0,
         completion_tokens=0,
         cost=Decimal(0),
+        forward_tokens=0,
         tokens_per_second=0.0,
         pairs_per_second=0.0,
         eta_seconds=None,

@@ -108,6 +108,8 @@ class Command(BaseCommand):
         from refinement.management.score_lines import answer, in_chunks
 
         template = student.template()
+        if tokens and not student.places_tokens:
+            raise StudentError("This student's tokenizer cannot tell where its tokens stand.")
         progress = Progress(self.stderr, source.stat().st_size)
         records = read_records(source, record_limit=settings.RECORD_LIMIT_BYTES)
         with written_at_once(target) as out:
