@@ -99,6 +99,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["refinement.templatetags.refinement_ui"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -187,6 +188,8 @@ EMBEDDED_MODEL_DIR = Path(
     env.str("SRT_EMBEDDED_MODEL_DIR", default=str(DATA_DIR / "models" / "smollm2-135m-instruct"))
 )
 EMBEDDED_TEACHER_URL = env.str("SRT_EMBEDDED_TEACHER_URL", default="http://127.0.0.1:8791/v1")
+# Beside public addresses and the embedded one: networks in which teachers may be.
+TEACHER_NETWORKS: list[str] = env.list("SRT_TEACHER_NETWORKS", default=[])
 STUDENT_DEVICE = env.str("SRT_STUDENT_DEVICE", default="auto")
 
 LOGGING = {

@@ -44,6 +44,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
         "SRT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0",  # started by `valkey_url`
         "SRT_EMBEDDED_TEACHER_URL": f"http://127.0.0.1:{free_port()}/v1",
         "SRT_EMBEDDED_MODEL_DIR": str(REPOSITORY / "var" / "models" / "smollm2-135m-instruct"),
+        "SRT_TEACHER_NETWORKS": "127.0.0.0/8",  # where the fake ones listen
         "HF_HUB_OFFLINE": "1",
         "OMP_WAIT_POLICY": "PASSIVE",  # many processes of torch on few cores: waiting must not spin
         "HF_DATASETS_CACHE": str(data_dir / "datasets"),

@@ -27,6 +27,7 @@ from refinement.services.models_registry import (
     embedded_teacher,
     teacher_spec,
 )
+from refinement.services.teacher_addresses import trust
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,7 @@ def find_teacher(*, url: str, model: str, **options: Any) -> Endpoint:
     if url == EMBEDDED:
         ensure_embedded_model()
         return embedded_teacher()
+    trust(url)
     chosen = {name: value for name, value in options.items() if value is not None}
     known = Endpoint.objects.filter(base_url=url.rstrip("/"), model=model, **chosen)
     return known.order_by("pk").first() or create_endpoint(

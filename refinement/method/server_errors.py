@@ -16,6 +16,7 @@ from refinement.method.errors import (
 from refinement.method.limits import server_wait
 
 if TYPE_CHECKING:
+    from refinement.method.addresses import AddressRefusedError
     from refinement.method.specs import TeacherSpec
 
 TRANSIENT_STATUSES = {408, 409, 425, 429}  # and 500 and above
@@ -54,13 +55,21 @@ def from_connection(spec: TeacherSpec, error: openai.APIConnectionError) -> Meth
     if causes & {"UnsupportedProtocol", "InvalidURL"}:
         return bad_url(spec)
     if "ConnectError" in causes:
-        return TransientTeacherError(
-            f"Nothing answers at {spec.base_url}: start the teacher's server, or correct the URL."
-        )
+        return nothing_answers(spec)
     return TransientTeacherError(
         f"The teacher at {spec.base_url} closed the connection before its answer was complete: "
         "see its log if this goes on."
     )
+
+
+def nothing_answers(spec: TeacherSpec) -> TransientTeacherError:
+    return TransientTeacherError(
+        f"Nothing answers at {spec.base_url}: start the teacher's server, or correct the URL."
+    )
+
+
+def refused_address(spec: TeacherSpec, error: AddressRefusedError) -> PermanentTeacherError:
+    return PermanentTeacherError(f"The teacher at {spec.base_url} was not asked: {error}")
 
 
 def timed_out(spec: TeacherSpec) -> TeacherTimeoutError:

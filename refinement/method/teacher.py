@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import openai
 
 from refinement.method import server_errors
+from refinement.method.addresses import AddressRefusedError, guard
 from refinement.method.errors import (
     PermanentTeacherError,
     SchemaRefusedError,
@@ -34,6 +35,7 @@ from refinement.method.specs import TeacherSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from refinement.method.addresses import AddressRule
     from refinement.method.asking import Message
 
 logger = logging.getLogger(__name__)
@@ -56,13 +58,17 @@ class Quirks:
 class Teacher:
     """Asks one model on one server. Belongs to the event loop it is first used in.
 
-    ``first_wait`` is the first back-off in seconds.
+    ``first_wait`` is the first back-off in seconds. ``rule`` says which addresses may be asked,
+    also after a redirect; without one, all may.
     """
 
-    def __init__(self, spec: TeacherSpec, *, first_wait: float = 0.5) -> None:
+    def __init__(
+        self, spec: TeacherSpec, *, first_wait: float = 0.5, rule: AddressRule | None = None
+    ) -> None:
         self.spec = spec
         self.limit = AdaptiveLimit(spec.max_concurrency)
         self.quirks = Quirks()
+        self.rule = rule
         self._first_wait = first_wait
         self._key = ""
         self._client: openai.AsyncOpenAI | None = None
@@ -122,6 +128,10 @@ class Teacher:
                 except (TimeoutError, openai.APITimeoutError):
                     self.limit.overloaded(began)
                     raise server_errors.timed_out(self.spec) from None
+                except AddressRefusedError as error:
+                    raise server_errors.refused_address(self.spec, error) from None
+                except OSError:  # the name means nothing: looked up by us, so not in their class
+                    raise server_errors.nothing_answers(self.spec) from None
                 except openai.APIConnectionError as error:
                     raise server_errors.from_connection(self.spec, error) from None
                 except openai.APIStatusError as error:
@@ -148,13 +158,16 @@ class Teacher:
         if not all("!" <= character <= "~" for character in self._key):
             raise server_errors.bad_key(spec)
         loopback = url.hostname in {"localhost", "127.0.0.1", "::1"}
+        # A proxy named in the environment never leads to this machine.
+        http_client = openai.DefaultAsyncHttpxClient(trust_env=not loopback)
+        if self.rule is not None:
+            guard(http_client, self.rule)
         self._client = openai.AsyncOpenAI(
             base_url=spec.base_url,
             api_key=self._key or "none",
             max_retries=0,
             timeout=spec.timeout_seconds,
-            # A proxy named in the environment never leads to this machine.
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=not loopback),
+            http_client=http_client,
         )
         return self._client
 
@@ -285,14 +298,14 @@ def cost(spec: TeacherSpec, reply: TeacherReply) -> Decimal:
     return total.quantize(Decimal("1.00000000"))
 
 
-async def check(spec: TeacherSpec) -> None:
+async def check(spec: TeacherSpec, *, rule: AddressRule | None = None) -> None:
     """Asks the smallest question, once: is the server there, is the key right, is the model known?
 
     A list of models would not do: some servers give it without a key, others have none.
     Raises as ``Teacher.ask`` does.
     """
     limits = {"tries": 1, "timeout_seconds": min(spec.timeout_seconds, CHECK_SECONDS)}
-    teacher = Teacher(TeacherSpec.from_dict(spec.as_dict() | limits))
+    teacher = Teacher(TeacherSpec.from_dict(spec.as_dict() | limits), rule=rule)
     try:
         await teacher.ask([{"role": "user", "content": "Say OK."}], max_tokens=CHECK_TOKENS)
     finally:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from refinement.method.teacher import Teacher
+from refinement.services.teacher_addresses import address_rule
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_teacher(spec: TeacherSpec) -> AsyncIterator[Teacher]:
     """A teacher for the running event loop, to which its connections belong."""
-    teacher = Teacher(spec)
+    teacher = Teacher(spec, rule=address_rule())
     try:
         yield teacher
     finally:

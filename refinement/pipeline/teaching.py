@@ -204,7 +204,7 @@ class Teaching:
             await self.database(claims.release, [row])
             return
         try:
-            await check(self.teacher.spec)
+            await check(self.teacher.spec, rule=self.teacher.rule)
         except PermanentTeacherError as general:
             await self._pause(f"Paused, because every question would fail. {general}")
             await self.database(claims.release, [row])

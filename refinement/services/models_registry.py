@@ -17,6 +17,7 @@ from refinement.method.specs import StudentSpec, TeacherSpec
 from refinement.models import Endpoint, Student
 from refinement.services import audit
 from refinement.services.errors import ServiceError
+from refinement.services.teacher_addresses import refuse_private
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -203,6 +204,7 @@ def _checked_url(base_url: str) -> str:
         )
     if len(base_url) > 500:
         raise ServiceError("A teacher's URL may have 500 characters at most.")
+    refuse_private(base_url)
     return base_url
 
 

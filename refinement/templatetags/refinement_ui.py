@@ -9,7 +9,12 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from refinement.visible_text import visible
+
 register = template.Library()
+
+# A text of a dataset, teacher or file name, with signs for what hides itself: ``{{ x|visible }}``.
+register.filter("visible", visible)
 
 THEMES = ("light", "dark")
 THEME_COOKIE = "srt_theme"

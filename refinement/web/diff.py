@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from rapidfuzz.distance import Indel
 
+from refinement.visible_text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -32,12 +34,6 @@ _TOKEN = re.compile(
 )
 
 
-# Control characters become their pictures, direction overrides their names: a text cannot look like
-# another one. Marks that right-to-left and joined scripts need stay.
-_SIGNS: dict[int, int | str] = {c: 0x2400 + c for c in range(0x20) if c not in b"\t\n\r"}
-_SIGNS |= {0x7F: "\u2421", 0x202D: "⟦LRO⟧", 0x202E: "⟦RLO⟧", 0xFEFF: "⟦BOM⟧", 0x200B: "⟦ZWSP⟧"}
-
-
 class Change(StrEnum):
     EQUAL = "equal"
     DELETE = "delete"
@@ -54,7 +50,7 @@ class Segment:
     @property
     def visible(self) -> str:
         """The text with signs for the characters that hide themselves or turn others round."""
-        return self.text.translate(_SIGNS)
+        return visible(self.text)
 
     @property
     def blank(self) -> str:
