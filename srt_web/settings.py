@@ -183,6 +183,19 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 LEASE_SECONDS = env.float("SRT_LEASE_SECONDS", default=60.0)
 REVIEW_LEASE_SECONDS = env.float("SRT_REVIEW_LEASE_SECONDS", default=120.0)
 
+# -- API -----------------------------------------------------------------------------------------
+API_REQUESTS_PER_MINUTE = env.int("SRT_API_REQUESTS_PER_MINUTE", default=600)
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Shared by all web processes. Where it is down, nobody is counted (refinement/api/limits.py).
+    "limits": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": BROKER_URL,
+        "KEY_PREFIX": "srt",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+    },
+}
+
 # -- Models ---------------------------------------------------------------------------------------
 EMBEDDED_MODEL_DIR = Path(
     env.str("SRT_EMBEDDED_MODEL_DIR", default=str(DATA_DIR / "models" / "smollm2-135m-instruct"))
@@ -190,6 +203,7 @@ EMBEDDED_MODEL_DIR = Path(
 EMBEDDED_TEACHER_URL = env.str("SRT_EMBEDDED_TEACHER_URL", default="http://127.0.0.1:8791/v1")
 # Beside public addresses and the embedded one: networks in which teachers may be.
 TEACHER_NETWORKS: list[str] = env.list("SRT_TEACHER_NETWORKS", default=[])
+WEBHOOK_NETWORKS: list[str] = env.list("SRT_WEBHOOK_NETWORKS", default=[])
 STUDENT_DEVICE = env.str("SRT_STUDENT_DEVICE", default="auto")
 
 LOGGING = {

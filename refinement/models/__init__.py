@@ -1,5 +1,7 @@
 """The nouns, one file each."""
 
+from refinement.models.api_request import ApiRequest
+from refinement.models.api_token import ApiToken
 from refinement.models.assignment import Assignment
 from refinement.models.audit_event import AuditEvent
 from refinement.models.candidate import Candidate
@@ -22,9 +24,12 @@ from refinement.models.submission import Submission
 from refinement.models.teacher_call import TeacherCall
 from refinement.models.user import User
 from refinement.models.verdict import Verdict
+from refinement.models.webhook import Webhook, WebhookDelivery
 from refinement.models.worker import Worker
 
 __all__ = [
+    "ApiRequest",
+    "ApiToken",
     "Assignment",
     "AuditEvent",
     "Candidate",
@@ -50,5 +55,7 @@ __all__ = [
     "TeacherCall",
     "User",
     "Verdict",
+    "Webhook",
+    "WebhookDelivery",
     "Worker",
 ]

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from refinement.models import Dataset, Export, Run
-from refinement.pipeline import claims
+from refinement.pipeline import claims, webhooks
 from refinement.pipeline.heartbeats import forget_dead_workers
 from refinement.services import dispatch, policies, runs
 
@@ -30,6 +30,7 @@ def sweep() -> None:
         "refinement.import_dataset": _waiting(Dataset, working=Dataset.Status.IMPORTING),
         "refinement.write_export": _waiting(Export, working=Export.Status.WRITING),
         "refinement.derive": policies.runs_to_derive(),
+        "refinement.deliver_webhook": webhooks.due_deliveries(MOST_WAITING),
     }
     for run_id in Run.objects.filter(status=Run.Status.RUNNING).values_list("pk", flat=True):
         for task in sweep_run(run_id):

@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from refinement.pipeline import scoring, sweeper, teaching
+from refinement.pipeline import scoring, sweeper, teaching, webhooks
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
 from refinement.services import datasets, deriving, exports, runs
@@ -29,6 +29,11 @@ def write_export(export_id: int) -> None:
 def derive(run_id: int) -> None:
     if deriving.derive(run_id, stopping=stopping.is_set):
         runs.complete_if_finished(run_id=run_id)
+
+
+@shared_task(name="refinement.deliver_webhook")
+def deliver_webhook(delivery_id: int) -> None:
+    webhooks.deliver(delivery_id)
 
 
 @shared_task(name="refinement.teach")

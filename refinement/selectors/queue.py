@@ -126,6 +126,11 @@ _SHOWN: dict[Show, Q] = {
 }
 
 
+def shown(show: Show) -> Q:
+    """The condition on the pairs of a run that a filter of the queue has."""
+    return _SHOWN[show]
+
+
 def queue_counts(run: Run) -> QueueCounts:
     """How many pairs each filter holds, in one query."""
     found = run.run_samples.aggregate(

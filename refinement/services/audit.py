@@ -41,6 +41,9 @@ _KINDS = {
 }
 
 
+ACTOR = "srt.actor"  # the key in request.META, for the API, which knows its user later
+
+
 @dataclass
 class Actor:
     """Who is acting. ``user`` may be lazy: it is only looked at when something is recorded."""

@@ -18,6 +18,7 @@ QUEUES = {
     "refinement.import_dataset": "default",
     "refinement.write_export": "default",
     "refinement.derive": "default",
+    "refinement.deliver_webhook": "default",
     "refinement.teach": "teacher",
     "refinement.score": "student",
 }

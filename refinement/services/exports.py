@@ -14,7 +14,7 @@ from uuid import uuid4
 from django.db import transaction
 
 from refinement.models import Export
-from refinement.services import audit
+from refinement.services import audit, webhooks
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.export_file import ExportOptions, write_selection
@@ -80,14 +80,16 @@ def _write(export: Export, lease: Lease) -> None:
     path = folder / f"export-{export.pk}-{uuid4().hex[:12]}.jsonl"
     tally = write_selection(export.run, path, options, on_progress=keep_lease)
     try:
-        lease.finish(
-            status=Export.Status.READY,
-            error="",
-            file=f"exports/{export.created_at:%Y/%m}/{path.name}",
-            row_count=tally.rows,
-            sha256=tally.sha256,
-            manifest=build_manifest(export.run, options, tally, created_at=export.created_at),
-        )
+        with transaction.atomic():
+            lease.finish(
+                status=Export.Status.READY,
+                error="",
+                file=f"exports/{export.created_at:%Y/%m}/{path.name}",
+                row_count=tally.rows,
+                sha256=tally.sha256,
+                manifest=build_manifest(export.run, options, tally, created_at=export.created_at),
+            )
+            webhooks.export_happened(Export.objects.select_related("run").get(pk=export.pk))
     except LeaseLost:
         path.unlink()
         raise

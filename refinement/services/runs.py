@@ -13,8 +13,8 @@ from refinement.method import student_files
 from refinement.method.errors import MethodError, StudentError
 from refinement.method.policies import get_policy
 from refinement.method.reflection import PROMPT_VERSION
-from refinement.models import Dataset, Run, RunSample, Sample
-from refinement.services import audit, policies
+from refinement.models import Dataset, Run, RunSample, Sample, Webhook
+from refinement.services import audit, policies, webhooks
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.models_registry import missing_key, student_spec, teacher_spec
@@ -163,20 +163,23 @@ def complete_if_finished(*, run_id: int) -> bool:
         Run.objects.select_for_update().filter(pk=run_id).first()
         if open_rows.all().exists():  # a retry came in between
             return False
-        return bool(
-            Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
-                status=Status.COMPLETE, finished_at=timezone.now(), notice=""
-            )
+        ended = Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
+            status=Status.COMPLETE, finished_at=timezone.now(), notice=""
         )
+        if ended:
+            webhooks.run_happened(Run.objects.get(pk=run_id), Webhook.Event.RUN_FINISHED)
+        return bool(ended)
 
 
 def halt_run(*, run_id: int, notice: str) -> bool:
     """Pause a run that cannot go on without a person, and say why."""
-    return bool(
-        Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
+    with transaction.atomic():
+        paused = Run.objects.filter(pk=run_id, status=Status.RUNNING).update(
             status=Status.PAUSED, notice=notice
         )
-    )
+        if paused:
+            webhooks.run_happened(Run.objects.get(pk=run_id), Webhook.Event.RUN_PAUSED)
+    return bool(paused)
 
 
 def set_notice(*, run_id: int, notice: str) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 ONCE_IN_SECONDS = 3600.0  # what one person looks at again is recorded again after so long
 MOST_REMEMBERED = 10_000
 SAFE = {"GET", "HEAD", "OPTIONS"}
-ACTOR = "srt.actor"  # the key in request.META, for the API, which knows its user later
 UNTOLD = {"theme", "login", "logout", "healthz", "readyz", "metrics"}  # nothing of anybody's data
 
 
@@ -40,7 +39,7 @@ class AuditMiddleware:
             via=audit.Via.API if api else audit.Via.WEB,
             address=client_address(request),
         )
-        request.META[ACTOR] = actor
+        request.META[audit.ACTOR] = actor
         with audit.acting(actor):
             response = self._get_response(request)
             match = request.resolver_match

@@ -14,6 +14,7 @@ from refinement.web import (
     review_people,
     review_sharing,
     runs,
+    tokens,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -28,4 +29,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *exports.urlpatterns,
     *models_pages.urlpatterns,
     *health.urlpatterns,
+    *tokens.urlpatterns,
 ]

@@ -56,6 +56,7 @@ UNSEEN = (
 )
 FORMULAS = ('=HYPERLINK("https://evil.example","x")', "@SUM(1+1)*cmd|' /C calc'!A0", "+1-2")
 PAYLOADS = (*MARKUP, *UNSEEN, *FORMULAS)
+PAIRS = len(PAYLOADS) // 2  # each holds two
 RAW = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -85,17 +86,17 @@ def product(tmp_path: Path, process_env: dict[str, str]) -> Iterator[Product]:
 
 
 def write_data(folder: Path) -> Path:
-    """A pair for each payload, one that makes the teacher repeat the key, and refused ones."""
+    """A pair for every two payloads, one that makes the teacher repeat the key, refused ones."""
     lines = [
         json.dumps(
             {
-                "instruction": f"Say what this is, number {number}: {payload}",
-                "input": payload if number % 2 else "",
-                "output": f"It is a text, and no more than that: {payload}",
-                payload: "a hostile field",
+                "instruction": f"Say what this is, number {number}: {one}",
+                "input": one if number % 2 else "",
+                "output": f"It is a text, and no more than that: {other}",
+                one: "a hostile field",
             }
         )
-        for number, payload in enumerate(PAYLOADS)
+        for number, (one, other) in enumerate(zip(PAYLOADS[::2], PAYLOADS[1::2], strict=True))
     ]
     lines.append(json.dumps({"instruction": "Repeat it. [[403]]", "output": "No."}))
     lines += [json.dumps({"instruction": payload, "output": 42}) for payload in PAYLOADS]
@@ -191,9 +192,9 @@ def refine(
         user=user,
         name=f"Run {MARKUP[2]}"[:200],
     )
-    product.wait_for("the run", lambda: reload(run).status == Run.Status.COMPLETE)
+    product.wait_for("the run", lambda: reload(run).status == Run.Status.COMPLETE, 400)
     failed = run.run_samples.filter(state="failed")
-    assert "asked to answer 403 to Bearer •••" in failed.get(position=len(PAYLOADS)).error
+    assert "asked to answer 403 to Bearer •••" in failed.get(position=PAIRS).error
     return run
 
 
@@ -229,10 +230,10 @@ def export(page: Page, run: Run, product: Product) -> bytes:
     page.locator("form[action$='/exports/new'] button").last.click()
     product.wait_for("the export", lambda: run.exports.filter(status="ready").exists())
     exported = run.exports.get()
-    data = b"".join(exported.file.chunks())
+    data = page.context.request.get(f"/exports/{exported.pk}/file").body()
     rows = [json.loads(line) for line in data.splitlines()]
     texts = "\n".join(f"{row['instruction']}\n{row['output']}" for row in rows)
-    assert len(rows) == run.run_samples.filter(state="done").count() > len(MARKUP)
+    assert len(rows) == run.run_samples.filter(state="done").count() > PAIRS // 2
     assert sum(payload in texts for payload in PAYLOADS) > len(PAYLOADS) // 2
     fields = {name for row in rows for name in row}
     assert set(MARKUP) & fields

@@ -28,6 +28,8 @@ def routes() -> dict[str, str]:
     def walk(patterns: list[URLPattern | URLResolver], before: str) -> Iterator[tuple[str, str]]:
         for pattern in patterns:
             route = before + str(pattern.pattern)
+            if isinstance(pattern, URLResolver) and pattern.app_name == "api":
+                continue
             if isinstance(pattern, URLResolver):
                 yield from walk(pattern.url_patterns, route)
             elif pattern.name:
@@ -37,9 +39,14 @@ def routes() -> dict[str, str]:
 
 
 def table() -> str:
+    from tests.web.conftest import WHO
     from tests.web.test_access import DOORS, ELSEWHERE, FROM_REVIEWER, Door
 
-    also = [Door(name, FROM_REVIEWER, method="post") for name in ("undo", "withdraw")]
+    also = [
+        Door("undo", FROM_REVIEWER, method="post"),
+        Door("withdraw", FROM_REVIEWER, method="post"),
+        Door("token-revoke", dict.fromkeys(WHO, 404), method="post"),  # of somebody else's token
+    ]
     place = routes()
     rows = []
     for door in sorted([*DOORS, *also], key=lambda d: (place[d.name], d.method)):
@@ -49,10 +56,24 @@ def table() -> str:
         rows.append(f"| {door.method.upper()} | `{place[door.name]}` | {' | '.join(cells)} |")
     rows += [
         f"| – | `{place[name]}` | {' | '.join(['yes'] * len(HEAD))} |"
-        for name in sorted(set(ELSEWHERE) - {"undo"})
+        for name in sorted(set(ELSEWHERE) - {"undo", "withdraw", "token-revoke"})
     ]
+    rows += _operations()
     head = f"| | address | {' | '.join(HEAD)} |\n|{' --- |' * (len(HEAD) + 2)}\n"
     return head + "\n".join(rows) + "\n"
+
+
+def _operations() -> list[str]:
+    """The API's, with a token for everything that its person may do."""
+    from tests.api.test_access import CALLS
+
+    rows = []
+    for call in sorted(CALLS, key=lambda c: (c.path, c.method)):
+        words = [WORD[call.expected[who]] for who in ("stranger", "viewer", "reviewer", "owner")]
+        path = "/api/v1" + call.path.replace("_id}", "}")
+        cells = ["401", *words, WORD[call.expected["staff"]]]
+        rows.append(f"| {call.method.upper()} | `{path}` | {' | '.join(cells)} |")
+    return rows
 
 
 def written() -> str:

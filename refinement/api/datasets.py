@@ -1,0 +1,122 @@
+"""Datasets: sent as a stream, read in pages."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+from django.core.files import File
+from django.http import HttpResponse, StreamingHttpResponse
+from ninja import Field, Router
+
+from refinement.api import schemas as s
+from refinement.api.auth import READ, WRITE, Request, dataset_for, project_for
+from refinement.api.once import HEADER, once
+from refinement.api.paging import page_of
+from refinement.api.problems import Refused
+from refinement.selectors import datasets as selectors
+from refinement.services import datasets as services
+from refinement.services.errors import ServiceError
+
+if TYPE_CHECKING:
+    BytesFile = File[bytes]
+else:
+    BytesFile = File
+
+router = Router(tags=["datasets"])
+
+_ANY_BYTES = {
+    "requestBody": {
+        "required": True,
+        "description": "The file itself, with its Content-Length.",
+        "content": {"application/octet-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+class StreamedBody(BytesFile):
+    """The body of a request as a file that is read once, in chunks, and never held in memory."""
+
+    def __init__(self, request: Request, size: int) -> None:
+        super().__init__(None, name="upload")
+        self._request = request
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        left = self._size
+        while left > 0:
+            chunk = self._request.read(min(left, chunk_size or self.DEFAULT_CHUNK_SIZE))
+            if not chunk:
+                raise ServiceError("The upload was cut off half-way. Nothing was stored.")
+            left -= len(chunk)
+            yield chunk
+
+
+@router.get("/projects/{project_id}/datasets", auth=READ, response=s.Page[s.DatasetOut])
+def list_datasets(
+    request: Request, project_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+) -> Any:
+    return page_of(project_for(request, project_id).datasets.all(), cursor=cursor, limit=limit)
+
+
+@router.post(
+    "/projects/{project_id}/datasets",
+    auth=WRITE,
+    response={201: s.DatasetOut},
+    openapi_extra=HEADER | _ANY_BYTES,
+)
+@once(s.DatasetOut)
+def upload_dataset(
+    request: Request,
+    project_id: s.Id,
+    filename: Annotated[s.Text, Field(max_length=255)] = "upload.jsonl",
+    name: Annotated[s.Text, Field(max_length=200, description="Left out: the file's")] = "",
+) -> Any:
+    """The body is the file. It is stored as it comes, and imported by a worker."""
+    project = project_for(request, project_id, at_least="owner")
+    length = request.META.get("CONTENT_LENGTH", "")
+    if not length.isdigit():
+        raise Refused(411, "Send the file's size as Content-Length.")
+    return services.create_dataset(
+        project=project,
+        name=name,
+        upload=StreamedBody(request, int(length)),
+        filename=filename,
+        user=request.user,
+    )
+
+
+@router.get("/datasets/{dataset_id}", auth=READ, response=s.DatasetOut)
+def get_dataset(request: Request, dataset_id: s.Id) -> Any:
+    return dataset_for(request, dataset_id)
+
+
+@router.delete("/datasets/{dataset_id}", auth=WRITE, response={204: None})
+def delete_dataset(request: Request, dataset_id: s.Id) -> HttpResponse:
+    services.delete_dataset(dataset=dataset_for(request, dataset_id, at_least="owner"))
+    return HttpResponse(status=204)
+
+
+@router.get("/datasets/{dataset_id}/samples", auth=READ, response=s.Page[s.SampleOut])
+def list_samples(
+    request: Request, dataset_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+) -> Any:
+    rows = dataset_for(request, dataset_id).samples.all()
+    return page_of(rows, cursor=cursor, limit=limit, by="position")
+
+
+@router.get("/datasets/{dataset_id}/rejected", auth=READ, response=s.Page[s.RejectedOut])
+def list_rejected(
+    request: Request, dataset_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+) -> Any:
+    rows = dataset_for(request, dataset_id).rejected_rows.all()
+    return page_of(rows, cursor=cursor, limit=limit, by="pk")
+
+
+@router.get("/datasets/{dataset_id}/rejected.jsonl", auth=READ, response={200: None})
+def download_rejected(request: Request, dataset_id: s.Id) -> StreamingHttpResponse:
+    """Every refused record, as JSON Lines."""
+    lines = selectors.rejected_lines(dataset_for(request, dataset_id))
+    return StreamingHttpResponse(lines, content_type="application/x-ndjson; charset=utf-8")

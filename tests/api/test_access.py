@@ -1,0 +1,189 @@
+"""Every operation, asked for by every kind of caller; and the table of docs/security.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from refinement.api.app import api
+from refinement.models import AuditEvent, Webhook
+from refinement.services.tokens import revoke_token
+from tests.api.conftest import Caller, caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.web.conftest import House
+
+WHO = ("stranger", "viewer", "reviewer", "owner", "staff")
+MEMBERS = {"stranger": 404, "viewer": 200, "reviewer": 200, "owner": 200, "staff": 404}
+REVIEWERS = MEMBERS | {"viewer": 403}
+OWNERS = REVIEWERS | {"reviewer": 403}
+EVERYBODY = dict.fromkeys(WHO, 200)
+STAFF = dict.fromkeys(WHO, 403) | {"staff": 200}
+
+
+@dataclass(frozen=True)
+class Call:
+    """``expected``: status by caller; 200 stands for every success and for what a service refuses
+    (409, 422): the door was open."""
+
+    method: str
+    path: str
+    expected: dict[str, int]
+    body: Callable[[House], dict[str, Any]] | None = field(default=None)
+
+
+P, D, R, E = (
+    "/projects/{project_id}",
+    "/datasets/{dataset_id}",
+    "/runs/{run_id}",
+    "/exports/{export_id}",
+)
+PAIR, HOOK = R + "/pairs/{pair_id}", "/webhooks/{webhook_id}"
+TEACHER = {"name": "T", "base_url": "https://203.0.113.9/v1", "model": "m"}
+HOOKED = {"url": "https://203.0.113.9/hook", "events": ["run.finished"]}
+
+CALLS = [
+    Call("get", "/me", EVERYBODY),
+    Call("get", "/teachers", EVERYBODY),
+    Call(
+        "post",
+        "/teachers",
+        STAFF,
+        lambda _: {"name": "T", "base_url": "https://203.0.113.9/v1", "model": "m"},
+    ),
+    Call("get", "/students", EVERYBODY),
+    Call("post", "/students", STAFF, lambda _: {"name": "S", "path": "/nowhere"}),
+    Call("get", "/audit", STAFF),
+    Call("get", "/projects", EVERYBODY),
+    Call("post", "/projects", EVERYBODY, lambda _: {"name": "Another"}),
+    Call("get", P, MEMBERS),
+    Call("patch", P, OWNERS, lambda _: {"name": "Other"}),
+    Call("get", P + "/members", MEMBERS),
+    Call(
+        "post",
+        P + "/members",
+        OWNERS,
+        lambda house: {"username": house.staff.username, "role": "viewer"},
+    ),
+    Call("patch", P + "/members/{member_id}", OWNERS, lambda _: {"role": "reviewer"}),
+    Call("delete", P + "/members/{member_id}", OWNERS | {"viewer": 200}),
+    Call("get", P + "/webhooks", OWNERS),
+    Call("post", P + "/webhooks", OWNERS, lambda _: HOOKED),
+    Call("delete", HOOK, OWNERS),
+    Call("get", HOOK + "/deliveries", OWNERS),
+    Call("get", P + "/audit", OWNERS),
+    Call("get", P + "/datasets", MEMBERS),
+    Call("post", P + "/datasets", OWNERS, lambda _: {"instruction": "Hello?", "output": "Hello."}),
+    Call("get", D, MEMBERS),
+    Call("delete", D, OWNERS),
+    Call("get", D + "/samples", MEMBERS),
+    Call("get", D + "/rejected", MEMBERS),
+    Call("get", D + "/rejected.jsonl", MEMBERS),
+    Call("get", P + "/runs", MEMBERS),
+    Call("post", P + "/runs", OWNERS, lambda house: {"dataset": house.dataset.pk}),
+    Call("get", R, MEMBERS),
+    Call("get", R + "/events", MEMBERS),
+    Call("get", R + "/failures", MEMBERS),
+    Call("post", R + "/pause", OWNERS),
+    Call("post", R + "/resume", OWNERS),
+    Call("post", R + "/cancel", OWNERS),
+    Call("post", R + "/retry", OWNERS, lambda _: {}),
+    Call("get", R + "/pairs", MEMBERS),
+    Call("get", PAIR, MEMBERS),
+    Call("post", PAIR + "/decisions", REVIEWERS, lambda _: {"action": "drop", "seen": 0}),
+    Call("post", PAIR + "/undo", REVIEWERS, lambda _: {}),
+    Call("get", PAIR + "/comments", MEMBERS),
+    Call("post", PAIR + "/comments", REVIEWERS, lambda _: {"text": "Good."}),
+    Call("get", R + "/exports", MEMBERS),
+    Call("post", R + "/exports", OWNERS, lambda _: {"include": "kept"}),
+    Call("get", E, MEMBERS),
+    Call("get", E + "/file", MEMBERS),
+    Call("get", E + "/manifest", MEMBERS),
+]
+
+
+def operations() -> Iterator[tuple[str, str]]:
+    for path, methods in api.get_openapi_schema()["paths"].items():
+        for method in methods:
+            yield method, path.removeprefix("/api/v1")
+
+
+def test_no_operation_is_forgotten_here() -> None:
+    assert sorted(operations()) == sorted((call.method, call.path) for call in CALLS)
+
+
+@pytest.fixture
+def place(house: House) -> Callable[[Call], str]:
+    """The address of a call in the house, whose run has ended: watching it ends at once."""
+    house.room.run.status = "complete"
+    house.room.run.save()
+    hook = Webhook.objects.create(
+        project=house.room.project, url="https://203.0.113.9/", events=["run.finished"], salt="s"
+    )
+    ids = {
+        "project_id": house.room.project.pk,
+        "dataset_id": house.dataset.pk,
+        "run_id": house.room.run.pk,
+        "pair_id": house.room.pairs[0].pk,
+        "export_id": house.export.pk,
+        "member_id": house.membership("viewer").pk,
+        "webhook_id": hook.pk,
+    }
+    return lambda call: call.path.format(**ids)
+
+
+def knock(call: Call, house: House, place: Callable[[Call], str], as_: Caller) -> int:
+    body = call.body(house) if call.body else None
+    answer = as_(call.method, place(call), body)
+    if answer.status_code >= 400:
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == answer.status_code
+    if answer.streaming:
+        b"".join(answer.streaming_content)  # type: ignore[attr-defined,arg-type]
+    return 200 if answer.status_code in {200, 201, 204, 409, 422} else answer.status_code
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
+def test_who_may_call(call: Call, house: House, place: Callable[[Call], str]) -> None:
+    for who in reversed(WHO):  # owners last: what they do may end what the others look for
+        if who != "owner":
+            assert knock(call, house, place, caller(house.user(who))) == call.expected[who], who
+    assert knock(call, house, place, caller(None)) == 401
+    elsewhere = caller(house.room.owner, project=house.stranger.projects.first())
+    if "{" in call.path:
+        assert knock(call, house, place, elsewhere) == 404
+    limited = caller(house.room.owner, project=house.room.project)
+    gone = {404} if call.method == "delete" else set()  # what the viewer may end is ended by now
+    wider = {403} if call.path == "/projects" else set()
+    assert knock(call, house, place, limited) in {call.expected["owner"], *gone, *wider}
+
+
+def test_a_scope_opens_its_own_operations_alone(house: House, place: Any) -> None:
+    read = caller(house.room.owner, scopes=["read"])
+    for call in CALLS:
+        status = knock(call, house, place, read)
+        assert (status == 403) == (call.method != "get" or call.path == "/audit"), call
+
+
+def test_a_token_that_ended_opens_nothing(house: House) -> None:
+    owner = caller(house.room.owner)
+    token = house.room.owner.api_tokens.get()
+    assert owner("get", "/me").status_code == 200
+    revoke_token(token=token)
+    revoke_token(token=token)
+    assert owner("get", "/me").status_code == 401
+    assert AuditEvent.objects.filter(action="token.revoked").count() == 1
+    for change in ({"is_active": False}, {"is_active": True}):
+        again = caller(house.room.owner)
+        type(house.room.owner).objects.filter(pk=house.room.owner.pk).update(**change)
+        assert (again("get", "/me").status_code == 200) == change["is_active"]
+
+
+def test_a_session_opens_no_operation(house: House) -> None:
+    answer = house.visitor("owner").get("/api/v1/me")
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"] == "Bearer"
