@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from refinement.method.pairs import Side, UnscorableReason
@@ -57,6 +57,15 @@ class Row:
     symbol: str
     values: list[float | int | None]
     digits: int
+    scale: float = 0.0  # what fills a bar; 0: no bars
+
+    @property
+    def bars(self) -> list[tuple[float | int | None, float]]:
+        """Each value with the width of its bar in percent of the scale."""
+        return [
+            (value, round(100 * min(value or 0.0, self.scale) / self.scale, 2) if self.scale else 0)
+            for value in self.values
+        ]
 
     @property
     def role(self) -> str:
@@ -114,6 +123,9 @@ def score_table(view: PairView) -> ScoreTable | None:
         Row(label, symbol, [read(score) for score in scores], digits)
         for label, symbol, read, digits in _MEASURES
     ]
+    losses = [v for row in rows if row.symbol for v in row.values if v is not None]
+    scale = max(losses, default=0.0)
+    rows = [replace(row, scale=scale) if row.symbol else row for row in rows]
     notes = [f"{version.name}: {note}" for version, score in scored for note in _notes(score)]
     return ScoreTable([version for version, _ in scored], rows, notes, scores[0].template)
 

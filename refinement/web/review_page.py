@@ -15,7 +15,8 @@ from refinement.web.review_blind import blind_context, blind_state, is_blind
 from refinement.web.review_figures import choice_cards, score_table
 from refinement.web.review_shared import sharing_context, without_others_edits
 from refinement.web.review_state import Layout, RoomState
-from refinement.web.review_texts import texts_of
+from refinement.web.review_texts import base_of, texts_of
+from refinement.web.review_tokens import token_texts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from refinement.selectors.review import PairView, Version
     from refinement.services.decisions import DecisionConflict
     from refinement.web.review_forms import Draft
+    from refinement.web.review_tokens import TokenText
 
 Action = Decision.Action
 _SHOWS = {
@@ -37,7 +39,12 @@ _SHOWS = {
     Show.ALL: "All",
 }
 _ORDERS = {Order.POSITION: "In file order", Order.MARGIN: "Closest calls first"}
-_LAYOUTS = {Layout.DIFF: "Diff", Layout.SIDE: "Side by side", Layout.PLAIN: "Plain"}
+_LAYOUTS = {
+    Layout.DIFF: "Diff",
+    Layout.SIDE: "Side by side",
+    Layout.PLAIN: "Plain",
+    Layout.TOKENS: "Tokens",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +152,19 @@ def room_context(
         "previous_url": _neighbour(state, run, window.previous_id),
         "next_url": _neighbour(state, run, window.next_id),
         "texts": texts_of(
-            view, shown=shown, against=state.against, layout=state.layout, full=state.full
+            view,
+            shown=shown,
+            against=state.against,
+            layout=state.layout,
+            full=state.full,
+            blanks=state.blanks,
         ),
+        "token_texts": (tokens := _token_texts(view, shown, state)),
+        "has_tokens": any(text.tokens for text in tokens),
+        "blanks_url": replace(state, blanks=not state.blanks).here() or "?",
         "full_url": state.here(full="1"),
         "versions": _version_tabs(view, shown, state),
-        "layouts": _layout_tabs(state),
+        "layouts": _layout_tabs(shown, state),
         "bases": _base_tabs(view, shown, state),
         "cards": choice_cards(view.verdict),
         "table": score_table(view),
@@ -227,15 +242,29 @@ def _version_tabs(view: PairView, shown: Version, state: RoomState) -> list[Tab]
     ]
 
 
-def _layout_tabs(state: RoomState) -> list[Tab]:
+def _layout_tabs(shown: Version, state: RoomState) -> list[Tab]:
     return [
         Tab(
             label=label,
             url=replace(state, layout=layout).here() or "?",
-            current=layout is state.layout,
+            current=layout is (_alone(state.layout) if shown.is_original else state.layout),
         )
         for layout, label in _LAYOUTS.items()
+        if not (shown.is_original and layout in (Layout.DIFF, Layout.SIDE))
     ]
+
+
+def _alone(layout: Layout) -> Layout:
+    """How the original is shown: there is nothing to compare it with."""
+    return Layout.TOKENS if layout is Layout.TOKENS else Layout.PLAIN
+
+
+def _token_texts(view: PairView, shown: Version, state: RoomState) -> list[TokenText]:
+    """What the version on screen is compared with, and itself below it."""
+    if state.layout is not Layout.TOKENS:
+        return []
+    base = base_of(view, shown, state.against)
+    return token_texts([base, shown] if base else [shown], full=state.full)
 
 
 def _base_tabs(view: PairView, shown: Version, state: RoomState) -> list[Tab]:

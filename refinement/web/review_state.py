@@ -21,11 +21,12 @@ class Layout(StrEnum):
     DIFF = "diff"
     SIDE = "side"
     PLAIN = "plain"
+    TOKENS = "tokens"
 
 
 @dataclass(frozen=True, slots=True)
 class RoomState:
-    """``queue`` and ``layout`` go along to the next pair; the rest belongs to the pair on screen.
+    """``queue``, ``layout`` and ``blanks`` go along to the next pair; the rest belongs to this one.
 
     ``of`` is the version shown (empty: the one that matters most), ``against`` what it is compared
     with: ``original`` or ``parent``.
@@ -33,6 +34,7 @@ class RoomState:
 
     queue: QueueFilter = field(default_factory=QueueFilter)
     layout: Layout = Layout.DIFF
+    blanks: bool = False
     of: str = ""
     against: str = "original"
     editing: bool = False
@@ -45,6 +47,7 @@ class RoomState:
         return cls(
             queue=QueueFilter.from_query(query),
             layout=Layout(layout) if layout in set(Layout) else Layout.DIFF,
+            blanks=query.get("blanks") == "1",
             of=query.get("of", ""),
             against="parent" if query.get("against") == "parent" else "original",
             editing=query.get("edit") == "1",
@@ -62,6 +65,7 @@ class RoomState:
             "show": "" if self.queue.show is Show.UNDECIDED else self.queue.show,
             "order": "" if self.queue.order is Order.POSITION else self.queue.order,
             "view": "" if self.layout is Layout.DIFF else self.layout,
+            "blanks": "1" if self.blanks else "",
             **extra,
         }
         kept = {name: value for name, value in values.items() if value}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.utils.html import format_html, format_html_join
 
 from refinement.web.diff import Change, Segment, diff_words
+from refinement.web.dress import SIGNS_FOR_BLANKS, dressed
 from refinement.web.review_state import Layout
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
     from refinement.selectors.review import PairView, Version
+    from refinement.web.dress import Part
 
 LONG_CHARACTERS = 6_000  # folded, with the whole text in the page
 LONG_LINES = 90
@@ -40,6 +42,7 @@ class Passage:
     changed: bool
     long: bool
     cut: int
+    blanks: bool  # shown as signs
 
     @property
     def length(self) -> int:
@@ -47,15 +50,15 @@ class Passage:
 
     @property
     def whole_html(self) -> SafeString:
-        return _html(self.whole)
+        return _html(self.whole, blanks=self.blanks)
 
     @property
     def old_html(self) -> SafeString:
-        return _html(self.old)
+        return _html(self.old, blanks=self.blanks)
 
     @property
     def new_html(self) -> SafeString:
-        return _html(self.new)
+        return _html(self.new, blanks=self.blanks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +71,21 @@ class Texts:
     passages: list[Passage]
 
 
-def texts_of(view: PairView, *, shown: Version, against: str, layout: Layout, full: bool) -> Texts:
+def texts_of(
+    view: PairView, *, shown: Version, against: str, layout: Layout, full: bool, blanks: bool
+) -> Texts:
     """The passages of ``shown`` laid against the original or against what it was made from."""
-    base = _base(view, shown, against)
-    if base is None:
+    base = base_of(view, shown, against)
+    if base is None and layout is not Layout.TOKENS:
         layout = Layout.PLAIN
     passages = [
         _passage(
             name,
             old=getattr(base.pair, name) if base else "",
             new=getattr(shown.pair, name),
-            compare=base is not None and layout is not Layout.PLAIN,
+            compare=base is not None and layout in (Layout.DIFF, Layout.SIDE),
             full=full,
+            blanks=blanks,
         )
         for name in _TITLES
         if name != "input" or shown.pair.input or (base and base.pair.input)
@@ -87,7 +93,8 @@ def texts_of(view: PairView, *, shown: Version, against: str, layout: Layout, fu
     return Texts(shown=shown, base=base, layout=layout, passages=passages)
 
 
-def _base(view: PairView, shown: Version, against: str) -> Version | None:
+def base_of(view: PairView, shown: Version, against: str) -> Version | None:
+    """What a version is compared with; ``None``: it is the original."""
     if shown.is_original:
         return None
     if against == "parent":
@@ -95,7 +102,7 @@ def _base(view: PairView, shown: Version, against: str) -> Version | None:
     return view.original
 
 
-def _passage(name: str, *, old: str, new: str, compare: bool, full: bool) -> Passage:
+def _passage(name: str, *, old: str, new: str, compare: bool, full: bool, blanks: bool) -> Passage:
     segments = diff_words(old, new) if compare else [Segment(Change.EQUAL, new)] if new else []
     limit = None if full else CUT_CHARACTERS
     whole, cut = _cut(segments, limit)
@@ -114,6 +121,7 @@ def _passage(name: str, *, old: str, new: str, compare: bool, full: bool) -> Pas
         changed=any(segment.change is not Change.EQUAL for segment in segments),
         long=not full and (shown > LONG_CHARACTERS or lines > LONG_LINES),
         cut=cut,
+        blanks=blanks,
     )
 
 
@@ -135,19 +143,22 @@ def _cut(segments: Iterable[Segment], limit: int | None) -> tuple[list[Segment],
     return kept, cut
 
 
-def _html(segments: Sequence[Segment]) -> SafeString:
+def _html(segments: Sequence[Segment], *, blanks: bool) -> SafeString:
     """A text with its changes marked, and not one blank that is not in the text."""
     if not segments:
         return format_html('<span class="nothing">{}</span>', "empty")
-    return format_html_join("", "{}", ((_marked(segment),) for segment in segments))
+    parts = ((_marked(part, blanks=blanks),) for part in dressed(segments))
+    return format_html_join("", "{}", parts)
 
 
-def _marked(segment: Segment) -> str:
+def _marked(part: Part, *, blanks: bool) -> str:
+    segment = part.segment
+    text: str = segment.visible.translate(SIGNS_FOR_BLANKS) if blanks else segment.visible
+    if part.dress:
+        text = format_html('<span class="{}">{}</span>', part.dress, text)
     if segment.change is Change.EQUAL:
-        return segment.visible
+        return text
     tag = "del" if segment.change is Change.DELETE else "ins"
-    if segment.blank:  # nobody would see it: a style sets a sign before it
-        return format_html(
-            '<{} class="blank blank--{}">{}</{}>', tag, segment.blank, segment.visible, tag
-        )
-    return format_html("<{}>{}</{}>", tag, segment.visible, tag)
+    if segment.blank and not blanks:  # nobody would see it: a style sets a sign before it
+        return format_html('<{} class="blank blank--{}">{}</{}>', tag, segment.blank, text, tag)
+    return format_html("<{}>{}</{}>", tag, text, tag)

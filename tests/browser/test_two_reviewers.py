@@ -1,0 +1,109 @@
+"""Two reviewers in two browsers at the same time, and the token view by keyboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from refinement.method.token_archive import pack
+from refinement.method.token_losses import ResponseTokens, TokenLoss
+from refinement.models import Decision, RunSample, Score
+from refinement.services.review_plans import set_plan
+from tests.review_room import PASSWORD, TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django.live_server_helper import LiveServer
+
+    from refinement.models import User
+    from tests.browser.visitor import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def room(transactional_db: None) -> Room:
+    room = make_room()
+    for _ in range(4):
+        room.add(instruction=TIPS_INSTRUCTION, response=TIPS_RESPONSE)
+    return room
+
+
+@pytest.fixture
+def arrive(
+    live_server: LiveServer, visit: Callable[..., Visitor], room: Room
+) -> Callable[[User], Visitor]:
+    def open_room(user: User) -> Visitor:
+        visitor = visit(live_server.url)
+        visitor.sign_in(user.username, PASSWORD)
+        visitor.open_review(room.run.pk)
+        return visitor
+
+    return open_room
+
+
+def test_two_reviewers_never_get_one_pair_and_see_each_other(
+    room: Room, arrive: Callable[[User], Visitor]
+) -> None:
+    one, other = arrive(room.reviewer), arrive(room.owner)
+    one.sees_pair(1)
+    other.sees_pair(2)
+    one.press("a")
+    one.sees_pair(3)
+    other.press("d")
+    other.sees_pair(4)
+    decided = Decision.objects.order_by("run_sample__position").values_list("user", flat=True)
+    assert list(decided) == [room.reviewer.pk, room.owner.pk]
+    other.page.goto(f"/runs/{room.run.pk}/review/{room.pairs[2].pk}")
+    expect(other.page.locator("#presence")).to_contain_text(f"{room.reviewer} is looking")
+    other.press("o")
+    other.page.wait_for_url("**/review/**")
+    one.expected_statuses.add(409)
+    one.press("d")
+    expect(one.page.locator(".conflict")).to_contain_text(f"{room.owner} came first")
+    decision = RunSample.objects.select_related("decision").get(pk=room.pairs[2].pk).decision
+    assert decision is not None
+    assert decision.user == room.owner
+
+
+def test_two_blind_opinions_by_key_become_a_dispute_that_the_owner_settles(
+    room: Room, arrive: Callable[[User], Visitor]
+) -> None:
+    set_plan(run=room.run, reviewers_per_pair=2, blind=True, seed=3, by=room.owner)
+    one, other = arrive(room.reviewer), arrive(room.owner)
+    one.sees_pair(1)
+    other.sees_pair(1)
+    one.press("1")
+    one.sees_toast("Your opinion on pair 1: chose A.")
+    other.press("2")
+    other.sees_toast("Your opinion on pair 1: chose B.")
+    other.page.goto(f"/runs/{room.run.pk}/review/{room.pairs[0].pk}")
+    expect(other.page.locator(".opinions")).to_contain_text("The reviewers differ.")
+    other.press("1")
+    other.sees_toast("Chose A: pair 1.")
+    assert RunSample.objects.get(pk=room.pairs[0].pk).decision is not None
+
+
+def test_the_figures_of_tokens_by_arrow_keys(room: Room, arrive: Callable[[User], Visitor]) -> None:
+    places = [(n, n + 5) for n in range(0, 60, 5)]
+    packed = pack(
+        ResponseTokens(
+            alone=tuple(TokenLoss(a, b, 3.0) for a, b in places),
+            given_instruction=tuple(TokenLoss(a, b, n / 8) for n, (a, b) in enumerate(places)),
+        )
+    )
+    Score.objects.update(token_losses=packed)
+    me = arrive(room.reviewer)
+    me.page.goto(f"/runs/{room.run.pk}/review/{room.pairs[0].pk}?view=tokens")
+    first = me.page.locator("[data-tokens] .tok").first
+    first.focus()
+    figures = me.page.locator("[data-token-figures]")
+    expect(figures).to_contain_text("alone 3.00 · given the instruction 0.00 · lowered by 3.00")
+    me.page.keyboard.press("ArrowRight")
+    expect(figures).to_contain_text("lowered by 2.88")
+    me.page.keyboard.press("End")
+    expect(figures).to_contain_text("lowered by 1.62")
+    expect(me.page.locator("[data-tokens]").first.locator('.tok[tabindex="0"]')).to_have_count(1)
