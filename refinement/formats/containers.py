@@ -45,22 +45,23 @@ class Raw:
     read_bytes: int
 
 
-def read_values(source: TextSource, record_limit: int) -> Iterator[Raw]:
-    """All values of a file, by what it begins with. Raises FormatError."""
-    text, line = _first_text(source)
+def read_json(source: TextSource, record_limit: int, text: str, line: int) -> Iterator[Raw]:
+    """All values of a JSON array or of JSON Lines that ``text`` begins. Raises FormatError."""
     if text[0] == "[":
         return _Array(source, record_limit, text, line).values()
-    if text[0] == "{":
-        _refuse_spread_object(text, line)
-        return _read_lines(source, record_limit, text, line)
-    raise FormatError(
+    _refuse_spread_object(text, line)
+    return _read_lines(source, record_limit, text, line)
+
+
+def not_json(text: str, line: int) -> FormatError:
+    return FormatError(
         line,
-        f"this is not JSON: the file must begin with [ (a JSON array) or {{ (JSON Lines), "
-        f"but it begins with {text[:20]!r}.",
+        "this is no known kind of file: JSON begins with [ (an array) or { (JSON Lines), CSV with "
+        f"a line of column names, but it begins with {text[:20]!r}.",
     )
 
 
-def _first_text(source: TextSource) -> tuple[str, int]:
+def first_text(source: TextSource) -> tuple[str, int]:
     """The text from the first character that is no white space, and its line."""
     line = 1
     while chunk := source.read():

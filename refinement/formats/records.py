@@ -1,4 +1,4 @@
-"""The values that a reader yields: a record that was understood, or one that was refused."""
+"""What a reader yields: a record that was understood, kept as it is, or refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from refinement.formats.shape import GivenRewrite
     from refinement.method.pairs import Pair
 
 FIELD_LIMIT = 200  # characters, as are the others
@@ -15,18 +16,29 @@ EXCERPT_LIMIT = 200
 
 @dataclass(slots=True)
 class Record:
-    """One accepted record.
+    """One accepted pair of a record, as its shape took it apart (``shape.Parts``).
 
-    ``extra`` holds the fields that are no part of the pair, in their order. ``layout`` names all
-    fields of the record in their order, so that an export puts each back in its place; it is empty
-    for the plain order of the format without further fields. ``read_bytes`` is how much of the file
-    had been read by then, for a progress bar.
+    ``read_bytes`` is how much of the file had been read by then, for a progress bar. ``ends`` is
+    whether the record has no further part.
     """
 
     line: int
     pair: Pair
     extra: dict[str, Any]
-    layout: tuple[str, ...]
+    layout: tuple[str | int, ...]
+    read_bytes: int
+    part: int = 0
+    rewrites: tuple[GivenRewrite, ...] = ()
+    ends: bool = True
+
+
+@dataclass(slots=True)
+class Kept:
+    """One record that holds nothing to refine, and why. It goes in and out as it is."""
+
+    line: int
+    reason: str
+    record: dict[str, Any]
     read_bytes: int
 
 

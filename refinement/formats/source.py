@@ -6,6 +6,7 @@ import codecs
 from typing import TYPE_CHECKING, Self
 
 from refinement.formats.errors import FormatError
+from refinement.formats.streams import SIZE_LIMIT, ByteSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,49 +23,60 @@ BYTE_ORDER_MARKS = (
 )
 
 NOT_TEXT = (
-    (b"PK\x03\x04", "a zip archive (or a spreadsheet). Unpack it and send the JSON file inside."),
-    (b"PK\x05\x06", "an empty zip archive. Send the JSON file itself."),
-    (b"\x1f\x8b", "a gzip archive. Unpack it and send the JSON file inside."),
-    (b"BZh", "a bzip2 archive. Unpack it and send the JSON file inside."),
-    (b"\xfd7zXZ\x00", "an xz archive. Unpack it and send the JSON file inside."),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive. Unpack it and send the JSON file inside."),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive. Unpack it and send the JSON file inside."),
-    (b"%PDF", "a PDF document. Send the data as JSON."),
-    (b"PAR1", "a Parquet file. Convert it to JSON Lines first."),
-    (b"ARROW1", "an Arrow file. Convert it to JSON Lines first."),
-    (b"SQLite format 3\x00", "an SQLite database. Send the data as JSON."),
+    (b"PK\x03\x04", "a zip archive (or a spreadsheet). Unpack it and send the file inside."),
+    (b"PK\x05\x06", "an empty zip archive. Send the file itself."),
+    (b"\x1f\x8b", "packed twice. Unpack it once and send it again."),
+    (b"BZh", "a bzip2 archive. Unpack it, or pack it as .gz or .zst."),
+    (b"\xfd7zXZ\x00", "an xz archive. Unpack it, or pack it as .gz or .zst."),
+    (b"\x28\xb5\x2f\xfd", "packed twice. Unpack it once and send it again."),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive. Unpack it, or pack it as .gz or .zst."),
+    (b"%PDF", "a PDF document. Send the data as JSON, CSV or Parquet."),
+    (b"SQLite format 3\x00", "an SQLite database. Send the data as JSON, CSV or Parquet."),
     (b"version https://git-lfs", "a Git LFS pointer, not the data. Fetch it with 'git lfs pull'."),
     (b"<!DOCTYPE", "a web page. Download the raw file instead."),
     (b"<!doctype", "a web page. Download the raw file instead."),
     (b"<html", "a web page. Download the raw file instead."),
 )
+_TAR = (257, b"ustar")  # where a tar archive says that it is one
+_HEAD_BYTES = 512
 
 
 class TextSource:
     """Reads a file once, front to back. ``read_bytes`` tells how far; use as a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self.read_bytes = 0
+    def __init__(self, path: Path, size_limit: int = SIZE_LIMIT) -> None:
+        self._bytes = ByteSource(path, size_limit)
         self._newlines = 0
         try:
-            self._encoding, mark = _recognise(self._file.read(64))
-        except FormatError:
-            self._file.close()
+            head = self._head()
+            self._encoding, mark = _recognise(head)
+        except BaseException:
+            self._bytes.close()
             raise
-        self._file.seek(mark)
+        self._waiting = head[mark:]
         self._decoder = codecs.getincrementaldecoder(self._encoding)("strict")
+
+    @property
+    def read_bytes(self) -> int:
+        """Of the file as it is stored."""
+        return self._bytes.read_bytes
+
+    def _head(self) -> bytes:
+        head = b""
+        while len(head) < _HEAD_BYTES and (more := self._bytes.read(_HEAD_BYTES - len(head))):
+            head += more
+        return head
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._bytes.close()
 
     def read(self, size: int = CHUNK_BYTES) -> str:
         """The next text, of about ``size`` bytes; empty at the end. Raises FormatError."""
-        while data := self._file.read(size):
-            self.read_bytes = self._file.tell()
+        while data := self._waiting or self._bytes.read(size):
+            self._waiting = b""
             if text := self._decode(data, final=False):
                 return text
         return self._decode(b"", final=True)
@@ -99,6 +111,8 @@ def _recognise(head: bytes) -> tuple[str, int]:
     for magic, what in NOT_TEXT:
         if head.startswith(magic):
             raise FormatError(None, f"The file is {what}")
+    if head[_TAR[0] :].startswith(_TAR[1]):
+        raise FormatError(None, "The file is a tar archive. Unpack it and send the files inside.")
     for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding, len(mark)

@@ -13,6 +13,7 @@ from typing import Any
 
 from refinement.formats.errors import RecordError
 
+RECORD_LIMIT = 16 * 1024**2  # bytes of one record
 MAX_DEPTH = 64
 MAX_DIGITS = 300  # far above any id, far below what slows the conversion
 KINDS = {

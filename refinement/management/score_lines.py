@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from refinement.formats.records import Record, Rejected
+from refinement.formats.records import Kept, Record, Rejected
 from refinement.method.pairs import Scores, Status
 from refinement.method.scoring import score_with_tokens
 from refinement.method.token_losses import ResponseTokens, TokenLoss
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from refinement.method.student import Student
     from refinement.method.templates import Template
 
-    Read = Record | Rejected
+    Read = Record | Kept | Rejected
 
 CHUNK_RECORDS = 64  # enough to batch well on a CPU, few enough to see progress
 CHUNK_CHARACTERS = 2_000_000  # whichever comes first: records may be long
@@ -44,7 +44,7 @@ def answer(
     measured = iter(score_with_tokens(student, pairs, template))
     lines = []
     for index, read in enumerate(chunk, first):
-        if isinstance(read, Rejected):
+        if not isinstance(read, Record):
             line, found = _rejected(index, read), ResponseTokens()
         else:
             scores, found = next(measured)
@@ -78,10 +78,11 @@ def _scored(index: int, scores: Scores) -> dict[str, Any]:
     }
 
 
-def _rejected(index: int, read: Rejected) -> dict[str, Any]:
+def _rejected(index: int, read: Kept | Rejected) -> dict[str, Any]:
     """A record that could not be read answers too, so that line i is always record i's."""
     line = _scored(index, Scores(status=Status.UNSCORABLE))
-    reason = f"line {read.line}: {read.reason}"
+    no_pair = "no pair to score: " if isinstance(read, Kept) else ""
+    reason = f"line {read.line}: {no_pair}{read.reason}"
     return line | {
         "status": REJECTED,
         "reason": reason,
@@ -102,7 +103,7 @@ def _triples(tokens: Sequence[TokenLoss]) -> list[tuple[int, int, float]]:
 
 
 def _characters(read: Read) -> int:
-    if isinstance(read, Rejected):
+    if not isinstance(read, Record):
         return 0
     pair = read.pair
     turns = sum(len(turn.content) for turn in pair.context)

@@ -17,11 +17,12 @@ from refinement.models.project import Membership, Project
 from refinement.models.review_lease import ReviewLease
 from refinement.models.review_plan import ReviewPlan
 from refinement.models.run import Run, RunSample
-from refinement.models.sample import Sample
+from refinement.models.sample import GivenRewrite, KeptRecord, Sample
 from refinement.models.score import Score
 from refinement.models.student import Student
 from refinement.models.submission import Submission
 from refinement.models.teacher_call import TeacherCall
+from refinement.models.upload import Upload
 from refinement.models.user import User
 from refinement.models.verdict import Verdict
 from refinement.models.webhook import Webhook, WebhookDelivery
@@ -39,6 +40,8 @@ __all__ = [
     "Embedding",
     "Endpoint",
     "Export",
+    "GivenRewrite",
+    "KeptRecord",
     "Membership",
     "Opinion",
     "PolicyChange",
@@ -53,6 +56,7 @@ __all__ = [
     "Student",
     "Submission",
     "TeacherCall",
+    "Upload",
     "User",
     "Verdict",
     "Webhook",

@@ -10,14 +10,14 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from refinement.pipeline import scoring, sweeper, teaching, webhooks
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
-from refinement.services import datasets, deriving, exports, runs
+from refinement.services import deriving, exports, importing, runs
 
 _heartbeats: list[Heartbeat] = []
 
 
 @shared_task(name="refinement.import_dataset")
 def import_dataset(dataset_id: int) -> None:
-    datasets.import_dataset(dataset_id=dataset_id)
+    importing.import_dataset(dataset_id=dataset_id)
 
 
 @shared_task(name="refinement.write_export")

@@ -46,7 +46,7 @@ class _Measured(BytesFile):
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         for chunk in self._upload.chunks(chunk_size or CHUNK_BYTES):
             self.size_bytes += len(chunk)
-            _refuse_too_large(self.size_bytes)
+            refuse_too_large(self.size_bytes)
             self._hash.update(chunk)
             yield chunk
 
@@ -63,20 +63,21 @@ def store_upload(upload: File[bytes], *, storage: Storage, place: str) -> Stored
     """
     if not upload.size:
         raise ServiceError("The file is empty. Choose another one.")
-    _refuse_too_large(upload.size)
+    refuse_too_large(upload.size)
     measured = _Measured(upload)
     try:
         stored = storage.save(place, measured)
     except OSError as error:
         storage.delete(place)
-        raise ServiceError(_disk_sentence(error)) from error
+        raise ServiceError(disk_sentence(error)) from error
     except ServiceError:
         storage.delete(place)
         raise
     return StoredUpload(place=stored, sha256=measured.sha256, size_bytes=measured.size_bytes)
 
 
-def _refuse_too_large(size: int) -> None:
+def refuse_too_large(size: int) -> None:
+    """Raises ServiceError."""
     limit = settings.UPLOAD_LIMIT_BYTES
     if size > limit:
         raise ServiceError(
@@ -85,7 +86,8 @@ def _refuse_too_large(size: int) -> None:
         )
 
 
-def _disk_sentence(error: OSError) -> str:
+def disk_sentence(error: OSError) -> str:
+    """What went wrong on the disk, for the user."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "The server's disk is full, so the file was not stored. Tell the admin."
     return f"The server could not store the file ({error.strerror}). Tell the admin."

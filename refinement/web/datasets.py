@@ -18,10 +18,13 @@ from refinement.selectors import access
 from refinement.selectors import datasets as selectors
 from refinement.selectors.workers import queues_alive
 from refinement.services import datasets as services
+from refinement.services.chunks import unfinished_uploads
 from refinement.services.errors import ServiceError
 from refinement.services.submissions import AlreadySent, new_token, sent_once
+from refinement.web import prepare
 from refinement.web.forms import DatasetForm, add_service_error
 from refinement.web.http import Request, go, live, live_response, render_form
+from refinement.web.profile_charts import charts
 from refinement.web.uploads import refusal_of
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ def upload(request: Request, project_id: int) -> HttpResponse:
     project = access.project_for(request.user, project_id, at_least="owner")
     if request.method == "GET":
         form = DatasetForm(initial={"token": new_token()})
-        return render(request, "datasets/upload.html", _upload_context(project, form))
+        return render(request, "datasets/upload.html", _upload_context(request, project, form))
     form = DatasetForm(request.POST, request.FILES, refusal=refusal_of(request))
     if form.is_valid():
         response = _create(request, project, form)
@@ -45,7 +48,7 @@ def upload(request: Request, project_id: int) -> HttpResponse:
         request,
         "datasets/upload.html",
         "datasets/_upload_form.html",
-        _upload_context(project, form),
+        _upload_context(request, project, form),
     )
 
 
@@ -60,6 +63,7 @@ def _create(request: Request, project: Project, form: DatasetForm) -> HttpRespon
                 upload=file,
                 filename=file.name,
                 user=request.user,
+                draft=True,
             )
             submission.location = reverse("dataset", args=[dataset.pk])
     except AlreadySent as sent:
@@ -71,13 +75,14 @@ def _create(request: Request, project: Project, form: DatasetForm) -> HttpRespon
     return go(request, submission.location)
 
 
-def _upload_context(project: Project, form: DatasetForm) -> dict[str, Any]:
+def _upload_context(request: Request, project: Project, form: DatasetForm) -> dict[str, Any]:
     return {
         "project": project,
         "form": form,
         "formats": FORMATS.values(),
         "limit": settings.UPLOAD_LIMIT_BYTES,
         "record_limit": settings.RECORD_LIMIT_BYTES,
+        "unfinished": unfinished_uploads(project, request.user),
     }
 
 
@@ -88,6 +93,8 @@ def show(request: Request, dataset_id: int) -> HttpResponse:
     part = request.GET.get("part") if request.htmx else None
     if part == "samples":
         return render(request, "datasets/_samples.html", _parts(request, dataset))
+    if part == "kept":
+        return render(request, "datasets/_kept.html", _parts(request, dataset))
     if part == "rejected":
         return render(request, "datasets/_rejected.html", _parts(request, dataset))
     context = _parts(request, dataset)
@@ -109,15 +116,20 @@ def _unfinished(dataset: Dataset) -> bool:
 
 
 def _parts(request: Request, dataset: Dataset) -> dict[str, Any]:
-    return {
+    role = access.role_of(request.user, dataset.project)
+    draft = dataset.status == Dataset.Status.DRAFT and role == "owner"
+    return (prepare.context(dataset, {}) if draft else {}) | {
         "dataset": dataset,
         "project": dataset.project,
-        "role": access.role_of(request.user, dataset.project),
+        "role": role,
         "format": FORMATS.get(dataset.format),
         "rejected": selectors.rejected_page(dataset, request.GET.get("rejected", 1)),
         "samples": selectors.sample_page(dataset, request.GET.get("samples", 1)),
         "worker_alive": not _unfinished(dataset) or "default" in queues_alive(),
         "runs": dataset.runs.all(),
+        "kept": selectors.kept_page(dataset, request.GET.get("kept", 1)),
+        "kept_reasons": selectors.kept_reasons(dataset) if dataset.kept_count else [],
+        "profile": charts(dataset.profile),
     }
 
 

@@ -68,7 +68,9 @@ class DatasetForm(OnceForm):
             "required": "Choose a file.",
             "empty": "The file is empty. Choose one that holds records.",
         },
-        widget=forms.FileInput(attrs={"accept": ".json,.jsonl,.ndjson,application/json"}),
+        widget=forms.FileInput(
+            attrs={"accept": ".json,.jsonl,.ndjson,.csv,.tsv,.parquet,.arrow,.gz,.zst"}
+        ),
     )
     # The last field of the body: without it the body ended early, in the middle of the file.
     whole = forms.CharField(required=False, widget=forms.HiddenInput, initial="yes")

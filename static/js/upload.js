@@ -1,5 +1,6 @@
-// The upload form: drop a file, see its name and size, watch it go. Without this file the form is a
-// plain file field.
+// The upload form: drop a file, see its name and size, watch it go in chunks. What was sent stays on
+// the server, so a lost connection, a stop or a reload costs one chunk at most: the same file, chosen
+// again, goes on where it stopped. Without this file the form is a plain file field.
 "use strict";
 
 // In the units of the server's own messages: 1 KB is 1024 bytes.
@@ -59,7 +60,11 @@ function dress(form) {
     input.files = event.dataTransfer.files;
     chosen(form);
   });
-  form.querySelector("[data-upload-stop]").addEventListener("click", () => htmx.trigger(form, "htmx:abort"));
+  form.querySelector("[data-upload-stop]").addEventListener("click", () => sendings.get(form)?.abort());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (!sendings.has(form)) send(form);
+  });
 }
 
 function sending(form, on) {
@@ -71,41 +76,122 @@ function sending(form, on) {
   else button.removeAttribute("aria-disabled");
 }
 
-function progress(form, loaded, total) {
-  const part = Math.floor((100 * loaded) / total);
+function progress(form, sent, total) {
+  const part = Math.floor((100 * sent) / total);
   form.querySelector("progress").value = part;
-  form.querySelector("[data-upload-words]").textContent =
-    loaded < total ? `${size(loaded)} of ${size(total)} sent, ${part} %` : "All of it is sent; the server is storing it.";
+  say(form, `${size(sent)} of ${size(total)} sent, ${part} %`);
 }
 
-document.addEventListener("htmx:beforeRequest", (event) => {
-  const form = event.detail.elt;
-  if (!form.matches("[data-upload]")) return;
+function say(form, words) {
+  form.querySelector("[data-upload-words]").textContent = words;
+}
+
+const sendings = new Map(); // form → the AbortController of what it sends
+
+// The server's refusal, a sentence for the person. Nothing is tried again.
+class Refusal extends Error {}
+
+async function send(form) {
   const file = form.querySelector("input[type=file]").files[0];
-  const tooLarge = file && file.size > Number(form.dataset.limit);
-  if (tooLarge || form.querySelector("[data-once]").getAttribute("aria-disabled") === "true") {
-    event.preventDefault();
+  if (!file) {
+    complain(form, "Choose a file.");
     return;
   }
+  if (file.size > Number(form.dataset.limit)) return; // it is said already
+  const stop = new AbortController();
+  sendings.set(form, stop);
+  complain(form, "");
   sending(form, true);
-});
-document.addEventListener("htmx:xhr:progress", (event) => {
-  const { lengthComputable, loaded, total } = event.detail;
-  if (lengthComputable && event.target.matches("[data-upload]")) progress(event.target, loaded, total);
-});
-for (const [name, sentence] of [
-  ["htmx:sendError", "The connection broke off. Nothing was stored; send it again."],
-  ["htmx:sendAbort", "Stopped. Nothing was stored."],
-  ["htmx:responseError", "The server could not take the file. Load the page again, and send it once more."],
-]) {
-  document.addEventListener(name, (event) => {
-    const form = event.target.closest("[data-upload]");
-    if (!form) return;
+  try {
+    const url = await sendAll(form, file, stop.signal);
+    say(form, "All of it is sent.");
+    const done = await ask(form, "POST", url, { name: form.elements.name.value }, stop.signal);
+    window.location.assign(done.location);
+  } catch (error) {
     sending(form, false);
-    complain(form, sentence);
+    const stopped = "Stopped. What was sent is kept: choose the same file again to go on.";
+    complain(form, stop.signal.aborted ? stopped : error.message);
+  } finally {
+    sendings.delete(form);
+  }
+}
+
+// Every chunk, as often as it takes: the server says each time from where.
+async function sendAll(form, file, signal) {
+  const about = { name: file.name, size: file.size, modified: file.lastModified };
+  let pause = 1;
+  for (;;) {
+    try {
+      const place = await ask(form, "POST", form.dataset.begin, about, signal);
+      let received = place.received;
+      while (received < file.size) {
+        progress(form, received, file.size);
+        received = await sendChunk(form, file, place, received, signal);
+        pause = 1;
+      }
+      return place.url;
+    } catch (error) {
+      if (signal.aborted || error instanceof Refusal) throw error;
+      for (let left = pause; left > 0; left -= 1) {
+        say(form, `The connection is lost. Trying again in ${left} s; nothing that was sent is lost.`);
+        await wait(1000, signal);
+      }
+      pause = Math.min(pause * 2, 30);
+    }
+  }
+}
+
+function wait(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }, { once: true });
   });
 }
-document.addEventListener("htmx:load", (event) => {
-  const form = event.target.matches("[data-upload]") ? event.target : event.target.querySelector("[data-upload]");
-  if (form) dress(form);
-});
+
+function token(form) {
+  return form.querySelector("[name=csrfmiddlewaretoken]").value;
+}
+
+async function ask(form, method, url, fields, signal) {
+  const body = new URLSearchParams(fields);
+  const answer = await fetch(url, { method, body, signal, redirect: "error", headers: { "X-CSRFToken": token(form) } });
+  return read(answer.status, await answer.text());
+}
+
+function read(status, text) {
+  if (status === 409 || (status >= 200 && status < 300)) return JSON.parse(text);
+  if (status === 422) throw new Refusal(JSON.parse(text).error);
+  if (status >= 400 && status < 500) throw new Refusal("The server takes no file from you now. Load the page again, and sign in if it asks for it.");
+  throw new Error(`The server answered ${status}.`);
+}
+
+// One chunk by XMLHttpRequest, since fetch tells no progress of what it sends.
+function sendChunk(form, file, place, offset, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const abort = () => request.abort();
+    signal.addEventListener("abort", abort);
+    request.upload.addEventListener("progress", (event) => progress(form, offset + event.loaded, file.size));
+    request.addEventListener("loadend", () => {
+      signal.removeEventListener("abort", abort);
+      if (request.status === 0) {
+        reject(new Error("The connection is lost."));
+        return;
+      }
+      try {
+        resolve(read(request.status, request.responseText).received);
+      } catch (error) {
+        reject(error);
+      }
+    });
+    request.open("PUT", `${place.url}?offset=${offset}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.setRequestHeader("X-CSRFToken", token(form));
+    request.send(file.slice(offset, offset + place.chunk));
+  });
+}
+
+for (const form of document.querySelectorAll("[data-upload]")) dress(form);

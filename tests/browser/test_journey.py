@@ -112,6 +112,8 @@ def upload_and_see_what_was_refused(page: Page, folder: Path) -> None:
     page.get_by_role("link", name="Upload a dataset").first.click()
     page.locator("input[type=file]").set_input_files(upload_file(folder))
     page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.locator("#prepare")).to_contain_text("Tell me about")
+    page.get_by_role("button", name="Import", exact=True).click()
     refused = page.locator("#rejected")
     expect(refused).to_contain_text("Refused records 3")
     lines = refused.locator("td[data-label=Line]").all_inner_texts()

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinement.formats.alpaca import AlpacaReader, write_record
+from refinement.formats.alpaca import write_record
 from refinement.formats.errors import RecordError
+from refinement.formats.fields import AlpacaShape
 from refinement.formats.registry import Record, Rejected
+from refinement.formats.shape import Parts
 from refinement.method.pairs import Pair, Turn
 from tests.formats.conftest import alpaca, lines
 
@@ -130,35 +132,26 @@ def test_turns_that_alpaca_cannot_say_are_not_bent(roles: list[str]) -> None:
 
 
 def test_a_mapping_names_the_files_fields(read: Read) -> None:
-    (record,) = read(
-        lines({"id": 1, "prompt": "a", "completion": "b"}),
-        mapping={"instruction": "prompt", "output": "completion"},
-    )
+    mapping = {"instruction": "prompt", "output": "completion"}
+    wanted = {"id": 1, "prompt": "a", "completion": "b", "output": "c"}
+    (record,) = read(lines(wanted), format="alpaca", mapping=mapping)
     assert isinstance(record, Record)
     assert record.pair == Pair("a", "b")
-    assert write_record(record.pair, record.extra, record.layout) == {
-        "id": 1,
-        "instruction": "a",
-        "output": "b",
-    }
+    assert record.extra == {"id": 1, "output": "c"}
+    parts = Parts(record.pair, record.extra, record.layout)
+    assert exact(AlpacaShape(mapping).write([parts])) == exact(wanted)
 
 
 def test_a_mapping_speaks_of_the_files_fields(read: Read) -> None:
     mapping = {"instruction": "prompt", "output": "completion"}
-    missing, in_the_way = read(
-        lines({"prompt": "a"}, {"prompt": "a", "completion": "b", "output": "c"}), mapping=mapping
-    )
+    (missing,) = read(lines({"prompt": "a"}), format="alpaca", mapping=mapping)
     assert isinstance(missing, Rejected)
     assert missing.reason == "the field 'completion' is missing"
-    assert isinstance(in_the_way, Rejected)
-    assert in_the_way.reason == (
-        "the field 'output' stands in the way: 'completion' was chosen for it"
-    )
 
 
 def test_a_mapping_of_an_unknown_field_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="no field of Alpaca: answer"):
-        AlpacaReader({"answer": "completion"})
+        AlpacaShape({"answer": "completion"})
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
@@ -188,8 +181,8 @@ def exact(value: object) -> str:
 
 @given(RECORDS)
 def test_an_untouched_record_comes_back_to_the_letter(record: dict[str, Any]) -> None:
-    pair, extra, layout = AlpacaReader().read(record, escapes=True)
-    assert exact(write_record(pair, extra, layout)) == exact(record)
+    parts = AlpacaShape().read(record, escapes=True)
+    assert exact(AlpacaShape().write(parts)) == exact(record)
 
 
 @given(
@@ -197,9 +190,9 @@ def test_an_untouched_record_comes_back_to_the_letter(record: dict[str, Any]) ->
 )
 def test_whatever_an_object_holds_it_is_read_or_refused(record: dict[str, Any]) -> None:
     try:
-        pair, _, _ = AlpacaReader().read(record, escapes=True)
+        (parts,) = AlpacaShape().read(record, escapes=True)
     except RecordError as error:
         outcome = error.reason
     else:
-        outcome = pair.instruction
+        outcome = parts.pair.instruction
     assert outcome

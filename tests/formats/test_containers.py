@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinement.formats.containers import read_values
+from refinement.formats.files import read_text
 from refinement.formats.registry import FormatError, Record, Rejected, read_records
 from refinement.formats.source import TextSource
 from tests.formats.conftest import alpaca, lines
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def values(path: Path, limit: int = 1_000_000) -> list[Raw]:
     with TextSource(path) as source:
-        return list(read_values(source, limit))
+        return list(read_text(source, limit)[1])
 
 
 def summary(items: list[Record | Rejected]) -> list[tuple[int, str]]:
@@ -303,8 +303,8 @@ def test_the_array_reader_agrees_with_json_for_any_chunk_size(
 
 def test_text_that_is_no_json_is_named(read: Read) -> None:
     with pytest.raises(FormatError) as caught:
-        read("\n\ninstruction,output\nAdd,4\n")
+        read("\n\nAdd 2 and 2.\n4\n")
     assert str(caught.value) == (
-        "Line 3: this is not JSON: the file must begin with [ (a JSON array) or { (JSON Lines), "
-        "but it begins with 'instruction,output\\nA'."
+        "Line 3: this is no known kind of file: JSON begins with [ (an array) or { (JSON Lines), "
+        "CSV with a line of column names, but it begins with 'Add 2 and 2.\\n4\\n'."
     )

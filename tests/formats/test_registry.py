@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,14 @@ from refinement.formats.alpaca import write_record
 from refinement.formats.registry import (
     FORMATS,
     FormatError,
+    Kept,
     Record,
     Rejected,
     detect,
     read_records,
+    shape_of,
 )
+from refinement.formats.shape import Parts
 from tests.formats.conftest import alpaca, lines
 
 if TYPE_CHECKING:
@@ -32,21 +36,20 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the development data
 
 
 def test_the_content_tells_the_format(write: Write) -> None:
-    assert detect(write(lines(alpaca()))) == "alpaca"
-    assert detect(write(json.dumps([alpaca()], indent=4))) == "alpaca"
+    assert detect(write(lines(alpaca())))[0] == "alpaca"
+    assert detect(write(json.dumps([alpaca()], indent=4)))[0] == "alpaca"
     assert "alpaca" in FORMATS
 
 
 def test_bad_records_before_the_first_good_one_do_not_mislead(write: Write) -> None:
-    assert detect(write("{bad}\n[1]\n7\n" + lines(alpaca()))) == "alpaca"
+    assert detect(write("{bad}\n[1]\n7\n" + lines(alpaca())))[0] == "alpaca"
 
 
 def test_an_unknown_shape_is_named_by_its_fields(write: Write) -> None:
     with pytest.raises(FormatError) as caught:
-        detect(write("\n" + lines({"messages": [], "id": 1})))
-    assert str(caught.value) == (
-        "Line 2: no known format has these fields: messages, id. "
-        "Known formats: Alpaca (instruction, optional input, output)."
+        detect(write("\n" + lines({"text": "a", "id": 1})))
+    assert str(caught.value).startswith(
+        "Line 2: no known format has these fields: text, id. Known formats: ShareGPT ("
     )
 
 
@@ -116,15 +119,36 @@ def test_three_thousand_real_records_come_back_exactly() -> None:
 
 
 @needs_data
-def test_seed_tasks_without_an_output_say_what_is_missing() -> None:
-    items = list(read_records(DATA / "self_instruct_seed_tasks.jsonl"))
-    assert [item.line for item in items] == list(range(1, 176))
-    assert {item.reason for item in items if isinstance(item, Rejected)} == {
-        "the field 'output' is missing"
-    }
+def test_real_seed_tasks_are_mapped_by_their_names_and_come_back_exactly() -> None:
+    path = DATA / "self_instruct_seed_tasks.jsonl"
+    name, mapping = detect(path)
+    assert (name, mapping) == (
+        "fields",
+        {
+            "instruction": "instruction",
+            "output": "instances[0].output",
+            "input": "instances[0].input",
+        },
+    )
+    records = [item for item in read_records(path) if isinstance(item, Record)]
+    shape = shape_of(name, mapping)
+    written = [shape.write([Parts(r.pair, r.extra, r.layout)]) for r in records]
+    wanted = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [json.dumps(one) for one in written] == [json.dumps(one) for one in wanted]
 
 
 @needs_data
-def test_chat_records_are_not_taken_for_alpaca() -> None:
-    with pytest.raises(FormatError, match="no known format has these fields: messages"):
-        list(read_records(DATA / "messages_typed_content.jsonl"))
+def test_real_chats_with_typed_parts_come_back_exactly() -> None:
+    path = DATA / "messages_typed_content.jsonl"
+    shape = shape_of("messages")
+    told = Counter()
+    wanted = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    for item, record in zip(read_records(path), wanted, strict=True):
+        told[type(item)] += 1
+        if isinstance(item, Kept):
+            assert item.record == record
+        else:
+            assert isinstance(item, Record)
+            parts = Parts(item.pair, item.extra, item.layout)
+            assert json.dumps(shape.write([parts])) == json.dumps(record)
+    assert told[Record] > 0

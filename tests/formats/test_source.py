@@ -77,11 +77,11 @@ def zipped() -> bytes:
     ("content", "what"),
     [
         (zipped(), "a zip archive"),
-        (gzip.compress(b"[]"), "a gzip archive"),
+        (gzip.compress(gzip.compress(b"[]")), "packed twice"),
         (bz2.compress(b"[]"), "a bzip2 archive"),
         (lzma.compress(b"[]"), "an xz archive"),
         (b"%PDF-1.7\n%\xe2\xe3", "a PDF document"),
-        (b"PAR1\x15\x04", "a Parquet file"),
+        (b"\x00" * 257 + b"ustar" + b"\x00" * 250, "a tar archive"),
         (b"SQLite format 3\x00\x10", "an SQLite database"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a Git LFS pointer"),
         (b"<!DOCTYPE html><html></html>", "a web page"),

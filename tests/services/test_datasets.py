@@ -20,6 +20,8 @@ from django.utils import timezone
 
 from refinement.method.pairs import Pair, Turn
 from refinement.models import Dataset, Membership, Project, RejectedRow, Sample, User
+from refinement.services import importing
+from refinement.services.bulk import insert_rows
 from refinement.services.datasets import (
     content_hash,
     create_dataset,
@@ -256,7 +258,7 @@ def test_every_refused_record_is_kept_with_its_line(imported: Callable[[bytes], 
         (b"PK\x03\x04rest", "The file is a zip archive (or a spreadsheet)", 0),
         (b"\n\n", "The file holds nothing but blank lines.", 0),
         (b"[]", "The file holds no records.", 0),
-        (b"hello", "Line 1: this is not JSON", 0),
+        (b"hello", "Line 1: this is no known kind of file", 0),
         (
             jsonl({"instruction": "a"}, 5, {"output": "b"}),
             "None of the 3 records can be used. The first: line 1, the field 'output' is missing.",
@@ -315,17 +317,19 @@ def test_progress_shows_while_the_import_runs(
     upload: Callable[[bytes], Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = upload(jsonl(*map(alpaca, range(3500))))
-    seen: list[tuple[str, int]] = []
-    bulk_create = Sample.objects.bulk_create
+    seen: list[tuple[str, int, int]] = []
 
-    def watch(samples: Any, *args: Any, **kwargs: Any) -> Any:
+    def watch(model: type, columns: Any, rows: Any) -> None:
         now = Dataset.objects.get(pk=dataset.pk)
-        seen.append((now.status, now.sample_count))
-        return bulk_create(samples, *args, **kwargs)
+        seen.append((now.status, now.sample_count, len(rows)))
+        insert_rows(model, columns, rows)
 
-    monkeypatch.setattr(Sample.objects, "bulk_create", watch)
+    monkeypatch.setattr(importing, "insert_rows", watch)
     import_dataset(dataset_id=dataset.pk)
-    assert seen == [("importing", count) for count in (1000, 2000, 3000, 3500)]
+    assert seen == [
+        ("importing", count, rows)
+        for count, rows in ((1000, 1000), (2000, 1000), (3000, 1000), (3500, 500))
+    ]
 
 
 def test_long_records_are_saved_in_small_batches(
@@ -333,14 +337,12 @@ def test_long_records_are_saved_in_small_batches(
 ) -> None:
     dataset = upload(jsonl(*(alpaca(n, pad="x" * 1024**2) for n in range(12))))
     sizes: list[int] = []
-    bulk_create = Sample.objects.bulk_create
 
-    def watch(samples: Any, *args: Any, **kwargs: Any) -> Any:
-        made = bulk_create(samples, *args, **kwargs)
-        sizes.append(len(made))
-        return made
+    def watch(model: type, columns: Any, rows: Any) -> None:
+        sizes.append(len(rows))
+        insert_rows(model, columns, rows)
 
-    monkeypatch.setattr(Sample.objects, "bulk_create", watch)
+    monkeypatch.setattr(importing, "insert_rows", watch)
     import_dataset(dataset_id=dataset.pk)
     assert sum(sizes) == 12
     assert max(sizes) <= 5
@@ -365,16 +367,16 @@ def test_a_second_delivery_changes_nothing(
 
 SLEEPER = """
 import os, signal
-from refinement.services import datasets
-whole = datasets._batches
+from refinement.services.importing import Import
+whole = Import._batches
 
-def batches(items):
-    for number, batch in enumerate(whole(items)):
+def batches(self):
+    for number, batch in enumerate(whole(self)):
         if number == 3:
             os.kill(os.getpid(), signal.SIGSTOP)
         yield batch
 
-datasets._batches = batches
+Import._batches = batches
 """
 
 
@@ -493,7 +495,7 @@ def test_a_worker_that_slept_past_its_lease_changes_nothing(
     finally:
         worker.stop()
     assert worker.process.returncode == 0, said
-    assert "another worker has taken the import over" in said
+    assert "taken over by another worker" in said
     check_whole(large)
     assert set(large.samples.values_list("pk", flat=True)) == before
 
@@ -552,7 +554,11 @@ def test_the_command_imports_in_its_own_process(
 @pytest.mark.parametrize(
     ("content", "project_name", "said"),
     [
-        (b"%PDF-1", "Cooking", "The file is a PDF document. Send the data as JSON."),
+        (
+            b"%PDF-1",
+            "Cooking",
+            "The file is a PDF document. Send the data as JSON, CSV or Parquet.",
+        ),
         (b"", "Cooking", "The file is empty. Choose another one."),
         (None, "Cooking", "Cannot read {path}: No such file or directory."),
         (b"[]", "Baking", "There is no project “Baking”. There are: “Cooking”."),
@@ -571,7 +577,7 @@ def test_the_command_says_what_is_wrong(
         path.write_bytes(content)
     with pytest.raises(CommandError) as caught:
         call_command("import_dataset", str(path), "--project", project_name)
-    assert str(caught.value) == said.format(path=path)
+    assert str(caught.value).startswith(said.format(path=path))
 
 
 def test_the_command_takes_a_number_where_names_clash(

@@ -100,6 +100,11 @@ DOORS = [
     Door("dataset", MEMBERS, dataset),
     Door("dataset-rejected", MEMBERS, dataset),
     Door("dataset-delete", FROM_OWNER, dataset, "post"),
+    Door("dataset-prepare", FROM_OWNER, dataset),
+    Door("dataset-import", FROM_OWNER, dataset, "post"),
+    Door("dataset-stop", FROM_OWNER, dataset, "post"),
+    Door("dataset-again", FROM_OWNER, dataset, "post"),
+    Door("upload-begin", FROM_OWNER, project, "post", lambda _: {"name": "a", "size": 1}),
     Door("run-new", FROM_OWNER, project),
     Door("run", MEMBERS, run),
     Door("run-progress", MEMBERS, run),
@@ -137,13 +142,22 @@ DOORS = [
     Door("students", STAFF),
     Door("student-new", STAFF),
 ]
-# A run that runs is not resumed; that a pair is open is no change.
-UNCHANGED = {"run-resume", "review-presence"}
+# A run that runs is not resumed, nor a dataset imported twice; that a pair is open is no change.
+UNCHANGED = {
+    "run-resume",
+    "review-presence",
+    "dataset-import",
+    "dataset-stop",
+    "dataset-again",
+    "upload-begin",
+}
 ELSEWHERE = {  # tested where their own subject is
     "login": "test_accounts.py",
     "logout": "test_accounts.py",
     "token-revoke": "test_tokens.py",
     "undo": "test_review.py",
+    "upload": "test_chunks.py",
+    "upload-drop": "test_chunks.py",
     "withdraw": "test_review_people.py",
     "healthz": "test_health.py",
     "readyz": "test_health.py",

@@ -42,11 +42,20 @@ def newest() -> Dataset:
     return Dataset.objects.latest("pk")
 
 
+def begin_import(house: House, dataset: Dataset, **fields: str) -> None:
+    chosen = {"format": "alpaca", "map_instruction": "instruction", "map_output": "output"}
+    url = reverse("dataset-import", args=[dataset.pk])
+    house.visitor("owner").post(url, {**chosen, "then": "import", **fields})
+    dataset.refresh_from_db()
+
+
 def test_an_upload_becomes_a_dataset_that_waits_for_a_worker(house: House) -> None:
     answer = upload(house)
     dataset = newest()
     assert answer["Location"] == reverse("dataset", args=[dataset.pk])
-    assert (dataset.name, dataset.filename, dataset.status) == ("fruit", "fruit.json", "pending")
+    assert (dataset.name, dataset.filename, dataset.status) == ("fruit", "fruit.json", "draft")
+    begin_import(house, dataset)
+    assert dataset.status == "pending"
     text = page(house, dataset)
     assert "Waiting for a worker to read the file." in text
     assert "No worker is alive to read the file." in text
@@ -62,6 +71,7 @@ def test_htmx_is_sent_on_by_a_header(house: House) -> None:
 def test_the_imported_pairs_can_be_read_and_a_run_started(house: House) -> None:
     upload(house, name="Fruit of the month")
     dataset = newest()
+    begin_import(house, dataset)
     import_dataset(dataset_id=dataset.pk)
     text = page(house, dataset)
     for words in ("Fruit of the month", "Name a fruit.", "A pear.", "Start a run", "Ready"):

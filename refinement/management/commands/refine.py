@@ -118,7 +118,7 @@ class Command(BaseCommand):
         if options["limit"] is not None and options["limit"] < 1:
             raise CommandError("--limit takes a number of samples above 0.", returncode=USAGE)
         self._check_teacher_options(options)
-        found = detect(source, record_limit=settings.RECORD_LIMIT_BYTES)
+        found, _ = detect(source, record_limit=settings.RECORD_LIMIT_BYTES)
         if options["format"] and found != options["format"]:
             raise CommandError(
                 f"{source} is in the format {found}, not {options['format']}.", returncode=USAGE

