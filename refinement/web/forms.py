@@ -6,9 +6,9 @@ from django import forms
 from django.db.models import QuerySet
 
 from refinement.method.errors import StudentError
-from refinement.method.specs import PolicySpec
 from refinement.method.student_files import check_student_path
 from refinement.models import Dataset, Endpoint, Membership, Student, User
+from refinement.web.policy_forms import PolicyFields
 
 
 class ProjectForm(forms.Form):
@@ -99,8 +99,8 @@ class DatasetChoice(_DatasetField):
         return f"{obj.name} ({obj.sample_count:,} pairs)"
 
 
-class RunForm(OnceForm):
-    """All that shapes a run. The three switches are the policy's filters."""
+class RunForm(PolicyFields, OnceForm):
+    """All that shapes a run."""
 
     dataset = DatasetChoice(
         queryset=Dataset.objects.none(),
@@ -130,24 +130,6 @@ class RunForm(OnceForm):
         help_text="The prompt that pairs are scored under. Take the one you will train with: for "
         "chats the model's own, which puts system prompt and earlier turns where they belong.",
     )
-    require_response_accepted = forms.BooleanField(
-        label="Only pairs whose rewritten response the student accepted",
-        required=False,
-        initial=True,
-        help_text="Then all responses you export come from one hand, the teacher's.",
-    )
-    below_one_ifd = forms.BooleanField(
-        label="Only pairs with an IFD below 1",
-        required=False,
-        initial=True,
-        help_text="At 1 or above, the instruction does not help the student to the response.",
-    )
-    below_one_r_ifd = forms.BooleanField(
-        label="Only pairs with an r-IFD below 1",
-        required=False,
-        initial=True,
-        help_text="At 1 or above, the response does not tell what was asked.",
-    )
     name = forms.CharField(
         label="Name of the run",
         max_length=200,
@@ -169,13 +151,6 @@ class RunForm(OnceForm):
         except StudentError as error:
             raise forms.ValidationError(str(error)) from error
         return student
-
-    def policy(self) -> PolicySpec:
-        return PolicySpec(
-            require_response_accepted=self.cleaned_data["require_response_accepted"],
-            max_ifd=1.0 if self.cleaned_data["below_one_ifd"] else None,
-            max_r_ifd=1.0 if self.cleaned_data["below_one_r_ifd"] else None,
-        )
 
 
 class RetryForm(forms.Form):

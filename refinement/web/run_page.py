@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec
 from refinement.models import Endpoint, RunSample, Student
 from refinement.templatetags.refinement_ui import last_part
+from refinement.web.policy_forms import in_words
 
 if TYPE_CHECKING:
     from refinement.models import Run
@@ -148,14 +149,9 @@ def settings_of(run: Run) -> Settings:
 
 
 def _filters(policy: PolicySpec) -> list[str]:
-    words = []
-    if policy.require_response_accepted:
-        words.append("rewritten response accepted")
-    if policy.max_ifd is not None:
-        words.append(f"IFD below {policy.max_ifd:g}")
-    if policy.max_r_ifd is not None:
-        words.append(f"r-IFD below {policy.max_r_ifd:g}")
-    return words or ["every pair"]
+    title, _, filters = in_words(policy).partition(": ")
+    words = filters.split(", ")
+    return words if policy.name == "paper" else [title, *words]
 
 
 def missing_workers(progress: RunProgress) -> list[str]:

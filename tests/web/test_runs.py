@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 
+from refinement.method.specs import PolicySpec
 from refinement.models import Run, RunSample, Student
 from tests.web.conftest import House, alive
 
@@ -29,8 +30,9 @@ def start(house: House, student: Student, /, client: Client | None = None, **cha
         "student": student.pk,
         "template": "",
         "require_response_accepted": "on",
-        "below_one_ifd": "on",
-        "below_one_r_ifd": "on",
+        "policy_name": "paper",
+        "max_ifd": "1",
+        "max_r_ifd": "1",
         "name": "",
     }
     fields = {k: v for k, v in (fields | changes).items() if v is not None}
@@ -77,19 +79,14 @@ def test_a_run_starts_with_all_that_was_chosen(house: House, student: Student) -
         limit="1",
         protocol="staged",
         template="alpaca",
-        below_one_ifd=None,
+        max_ifd="",
     )
     run = Run.objects.latest("pk")
     assert answer["Location"] == reverse("run", args=[run.pk])
     assert (run.name, run.run_samples.count(), run.status) == ("Second pass", 1, "running")
     assert run.config["teacher"]["protocol"] == "staged"
     assert run.config["student"]["template"] == "alpaca"
-    assert run.config["policy"] == {
-        "name": "paper",
-        "require_response_accepted": True,
-        "max_ifd": None,
-        "max_r_ifd": 1.0,
-    }
+    assert run.config["policy"] == PolicySpec(max_ifd=None).as_dict()
     assert run.created_by == house.room.owner
 
 

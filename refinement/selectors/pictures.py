@@ -1,0 +1,264 @@
+"""What a run looks like: the figures behind each picture, from its table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refinement.method.policies.columns import INSTRUCTION, ORIGINAL, RESPONSE
+from refinement.models import Sample, User
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from refinement.method.policies.columns import Outcome
+    from refinement.models import Run
+    from refinement.selectors.run_columns import RunTable
+
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+BINS = 40
+LOSSES = (
+    ("loss_instruction", "L(x)"),
+    ("loss_instruction_given_response", "L(x|y′)"),
+    ("loss_response", "L(y)"),
+    ("loss_response_given_instruction", "L(y|x)"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts in equal bins; ``edges`` has one more than each of ``counts``.
+
+    Values beyond an end are counted in the last bin there.
+    """
+
+    names: list[str]
+    edges: list[float]
+    counts: list[list[int]]
+    medians: list[float | None]
+
+    @property
+    def rows(self) -> list[tuple[float, float, list[int]]]:
+        """From, to and the counts of each bin."""
+        columns = zip(*self.counts, strict=True)
+        bounds = pairwise(self.edges)
+        return [(low, high, list(n)) for (low, high), n in zip(bounds, columns, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``part`` of ``whole`` pairs."""
+
+    label: str
+    part: int
+    whole: int
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LossRow:
+    """Medians of the four losses, in nats a token, in the order of ``LOSSES``."""
+
+    label: str
+    medians: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of the response, before and after, where the student took or left the rewrite."""
+
+    label: str
+    pairs: int
+    before: float | None
+    after: float | None
+
+
+def ifd_histogram(table: RunTable, outcome: Outcome) -> Histogram:
+    read = table.columns.read
+    return _histogram(
+        ["original", "rewritten instruction", "chosen pair"],
+        [
+            read(ORIGINAL)("ifd"),
+            read(INSTRUCTION)("ifd"),
+            table.columns.mixed(outcome.version)("ifd"),
+        ],
+    )
+
+
+def r_ifd_histogram(table: RunTable, outcome: Outcome) -> Histogram:
+    return _histogram(
+        ["before the response was rewritten", "rewritten response", "chosen pair"],
+        [
+            table.columns.mixed(rewritten_from(table))("r_ifd"),
+            table.columns.read(RESPONSE)("r_ifd"),
+            table.columns.mixed(outcome.version)("r_ifd"),
+        ],
+    )
+
+
+def length_histogram(table: RunTable, outcome: Outcome) -> Histogram:
+    """How much longer the rewritten response is, as a power of two, by the student's choice."""
+    before = table.columns.mixed(rewritten_from(table))("response_tokens")
+    after = table.columns.read(RESPONSE)("response_tokens")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log2(after / before)
+    ratio[~np.isfinite(ratio)] = np.nan
+    took = outcome.took_response
+    return _histogram(
+        ["taken", "left"],
+        [np.where(took, ratio, np.nan), np.where(took, np.nan, ratio)],
+        low=-3.0,
+        high=5.0,
+        bins=32,
+    )
+
+
+def lengths(table: RunTable, outcome: Outcome) -> list[Lengths]:
+    before = table.columns.mixed(rewritten_from(table))("response_tokens")
+    after = table.columns.read(RESPONSE)("response_tokens")
+    return [
+        Lengths(label, int(where.sum()), _mean(before[where]), _mean(after[where]))
+        for label, where in (("taken", outcome.took_response), ("left", ~outcome.took_response))
+    ]
+
+
+def loss_rows(table: RunTable) -> list[LossRow]:
+    versions = ((ORIGINAL, "original"), (INSTRUCTION, "rewritten instruction"))
+    return [
+        LossRow(label, [_median(table.columns.read(version)(name)) for name, _ in LOSSES])
+        for version, label in (*versions, (RESPONSE, "rewritten response"))
+    ]
+
+
+def rewritten_from(table: RunTable) -> NDArray[np.uint8]:
+    """The version whose response the teacher rewrote."""
+    of_instruction = table.columns.response_of_instruction
+    return np.where(of_instruction, np.uint8(INSTRUCTION), np.uint8(ORIGINAL))
+
+
+def deltas(table: RunTable) -> tuple[Floats, Floats]:
+    """Rewrite less what it would replace: IFD of the instruction, r-IFD of the response."""
+    read, mixed = table.columns.read, table.columns.mixed
+    return (
+        read(INSTRUCTION)("ifd") - read(ORIGINAL)("ifd"),
+        read(RESPONSE)("r_ifd") - mixed(rewritten_from(table))("r_ifd"),
+    )
+
+
+def verdict_classes(outcome: Outcome) -> NDArray[np.uint8]:
+    """0: not kept; kept with 1: no rewrite, 2: the instruction's, 3: the response's, 4: both."""
+    rewrites = 1 + outcome.took_instruction + 2 * outcome.took_response.astype(np.uint8)
+    return np.where(outcome.kept, rewrites, 0).astype(np.uint8)
+
+
+# -- Acceptance -----------------------------------------------------------------------------------
+def acceptance(run: Run, table: RunTable, outcome: Outcome) -> list[Share]:
+    """How often the student took a rewrite: by phase, then of the response by slices."""
+    everywhere = np.ones(len(table), dtype=np.bool_)
+    shares = [
+        _share(
+            "instruction rewrites", outcome.took_instruction, table.columns.has_instruction, "phase"
+        ),
+        _share("response rewrites", outcome.took_response, everywhere, "phase"),
+    ]
+    for group, label, where in _slices(run, table):
+        shares.append(_share(label, outcome.took_response, where, group))
+    return shares
+
+
+def reviewers(table: RunTable, outcome: Outcome) -> list[Share]:
+    """How often each person's decision is what the verdict says, most decisions first."""
+    people = table.said
+    agrees = people.decided & (people.kept == outcome.kept)
+    ids, counts = np.unique(people.user_id[people.decided], return_counts=True)
+    names = dict(User.objects.filter(pk__in=ids.tolist()).values_list("pk", "username"))
+    order = np.argsort(-counts, kind="stable")
+    return [
+        _share(names.get(int(ids[i]), "?"), agrees, people.user_id == ids[i], "reviewer")
+        for i in order
+    ]
+
+
+def _slices(run: Run, table: RunTable) -> list[tuple[str, str, Bools]]:
+    found: list[tuple[str, str, Bools]] = []
+    tokens = table.columns.read(ORIGINAL)("response_tokens")
+    if len(table) >= 8:
+        edges = np.nanquantile(tokens, [0.25, 0.5, 0.75])
+        for low, high in pairwise([-math.inf, *edges.tolist(), math.inf]):
+            where = (tokens > low) & (tokens <= high)
+            found.append(("length of the original response", _between(low, high), where))
+        found.extend(_tenths(table))
+    has_input = np.isin(table.positions, list(_with_input(run)))
+    if has_input.any() and not has_input.all():
+        found.append(("input", "with an input", has_input))
+        found.append(("input", "without", ~has_input))
+    return [(group, label, where) for group, label, where in found if where.any()]
+
+
+def _tenths(table: RunTable) -> list[tuple[str, str, Bools]]:
+    last = int(table.positions.max()) + 1
+    edges = [round(last * n / 10) for n in range(11)]
+    return [
+        (
+            "place in the dataset",
+            f"{low + 1:,}–{high:,}",
+            (table.positions >= low) & (table.positions < high),
+        )
+        for low, high in pairwise(edges)
+        if high > low
+    ]
+
+
+def _with_input(run: Run) -> Sequence[int]:
+    rows = Sample.objects.filter(dataset_id=run.dataset_id).exclude(input="")
+    return list(rows.order_by().values_list("position", flat=True))
+
+
+def _between(low: float, high: float) -> str:
+    if low == -math.inf:
+        return f"up to {high:.0f} tokens"
+    return f"over {low:.0f} tokens" if high == math.inf else f"{low + 1:.0f}–{high:.0f} tokens"
+
+
+# -- Small ----------------------------------------------------------------------------------------
+def _share(label: str, which: Bools, where: Bools, group: str) -> Share:
+    return Share(label, int((which & where).sum()), int(where.sum()), group)
+
+
+def _mean(values: Floats) -> float | None:
+    return float(np.nanmean(values)) if len(values) and not np.isnan(values).all() else None
+
+
+def _median(values: Floats) -> float | None:
+    return float(np.nanmedian(values)) if len(values) and not np.isnan(values).all() else None
+
+
+def _histogram(
+    names: list[str],
+    series: list[Floats],
+    *,
+    low: float = 0.0,
+    high: float | None = None,
+    bins: int = BINS,
+) -> Histogram:
+    known = [values[~np.isnan(values)] for values in series]
+    if high is None:
+        every = np.concatenate(known)
+        top = float(np.quantile(every, 0.995)) if len(every) else 1.0
+        high = max(1.25, math.ceil(top * 4) / 4)
+    edges = np.linspace(low, high, bins + 1)
+    inside = [np.clip(values, low, high) for values in known]
+    return Histogram(
+        names=names,
+        edges=[round(float(edge), 4) for edge in edges],
+        counts=[np.histogram(values, edges)[0].tolist() for values in inside],
+        medians=[_median(values) for values in series],
+    )

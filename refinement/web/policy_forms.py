@@ -1,0 +1,188 @@
+"""A policy as people choose it: for a new run, and for a what-if."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django import forms
+
+from refinement.method.errors import MethodError
+from refinement.method.policies import POLICIES, SIGNALS, get_policy
+from refinement.method.specs import PolicySpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOW_MANY = [("", "all that pass"), ("percent", "the best … %"), ("count", "the best …")]
+
+
+def _limit(name: str, at_one: str) -> forms.FloatField:
+    return forms.FloatField(
+        label=f"{name} below",
+        required=False,
+        initial=1,
+        min_value=0.000001,
+        help_text=f"At 1 or above, {at_one} Empty: no such filter.",
+        widget=forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"}),
+    )
+
+
+class PolicyFields(forms.Form):
+    """All of a ``PolicySpec``. ``policy`` gives it once the form is valid."""
+
+    policy_name = forms.ChoiceField(
+        label="Policy",
+        choices=[(name, recipe.title) for name, recipe in POLICIES.items()],
+        initial="paper",
+        widget=forms.RadioSelect,
+    )
+    require_response_accepted = forms.BooleanField(
+        label="Only pairs whose rewritten response was taken",
+        required=False,
+        initial=True,
+        help_text="Then all responses you export come from one hand, the teacher's.",
+    )
+    max_ifd = _limit("IFD", "the instruction does not help the student to the response.")
+    max_r_ifd = _limit("r-IFD", "the response does not tell what was asked.")
+    top = forms.ChoiceField(label="Of those, keep", choices=HOW_MANY, required=False)
+    top_amount = forms.FloatField(
+        label="How many",
+        required=False,
+        min_value=0,
+        help_text="A percentage of the pairs that pass, or a number of pairs.",
+        widget=forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"}),
+    )
+    top_by = forms.ChoiceField(
+        label="The best by",
+        choices=[(code, signal.name) for code, signal in SIGNALS.items()],
+        required=False,
+    )
+    diverse = forms.BooleanField(
+        label="Spread them over the subjects",
+        required=False,
+        help_text="Chooses among four times as many of the best, so that the few kept resemble "
+        "all of them. Needs an encoder.",
+    )
+    encoder = forms.CharField(
+        max_length=500,
+        required=False,
+        help_text="The folder of a sentence-embedding model that the student workers can read: "
+        "for coherence, and to spread pairs over subjects.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
+    )
+    seed = forms.IntegerField(
+        required=False,
+        initial=0,
+        min_value=0,
+        help_text="Of the policy “by chance”: the same seed, the same choice.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if not self.errors:
+            if data["top"] and not data["top_amount"]:
+                self.add_error("top_amount", "Say how many.")
+            elif data["top"] == "count" and data["top_amount"] != int(data["top_amount"]):
+                self.add_error("top_amount", "Give a whole number of pairs.")
+            else:
+                self._check()
+        return data
+
+    def _check(self) -> None:
+        try:
+            get_policy(self.policy())
+        except MethodError as error:
+            words = str(error)
+            field = "require_response_accepted" if "switch that filter off" in words else None
+            self.add_error("encoder" if "encoder" in words else field, words)
+
+    def policy(self) -> PolicySpec:
+        data = self.cleaned_data
+        amount, top = data["top_amount"], data["top"]
+        return PolicySpec(
+            name=data["policy_name"],
+            require_response_accepted=data["require_response_accepted"],
+            max_ifd=data["max_ifd"],
+            max_r_ifd=data["max_r_ifd"],
+            seed=data["seed"] or 0,
+            encoder=data["encoder"].strip(),
+            top_by=(data["top_by"] or "ifd") if top else "",
+            top_count=int(amount) if top == "count" else None,
+            top_percent=amount if top == "percent" else None,
+            diverse=data["diverse"] and bool(top),
+        )
+
+    @property
+    def recipes(self) -> list[tuple[Any, str]]:
+        """Each radio button with what its policy means."""
+        radios = list(self["policy_name"])
+        return [
+            (radio, recipe.means) for radio, recipe in zip(radios, POLICIES.values(), strict=True)
+        ]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the paper's policy is chosen, so that the others need not be open."""
+        return self["policy_name"].value() == "paper" and not self["policy_name"].errors
+
+    @property
+    def has_top(self) -> bool:
+        names = ("top_amount", "top", "encoder")
+        return bool(self["top"].value()) or any(self[name].errors for name in names)
+
+
+class WhatIfForm(PolicyFields):
+    """The same beside the pictures. What the address leaves out is the run's own."""
+
+    policy_name = forms.ChoiceField(
+        label="Policy", choices=[(name, recipe.title) for name, recipe in POLICIES.items()]
+    )
+
+
+def as_fields(spec: PolicySpec) -> dict[str, Any]:
+    """A policy as the values of the form."""
+    kind = "count" if spec.top_count is not None else "percent" if spec.has_cut else ""
+    return {
+        "policy_name": spec.name,
+        "require_response_accepted": spec.require_response_accepted,
+        "max_ifd": spec.max_ifd,
+        "max_r_ifd": spec.max_r_ifd,
+        "top": kind,
+        "top_amount": spec.top_count if spec.top_count is not None else spec.top_percent,
+        "top_by": spec.top_by or "ifd",
+        "diverse": spec.diverse,
+        "encoder": spec.encoder,
+        "seed": spec.seed,
+    }
+
+
+def as_query(spec: PolicySpec) -> str:
+    """The same as part of an address, from which ``from_query`` reads it again."""
+    values = {
+        name: "on" if value is True else value
+        for name, value in as_fields(spec).items()
+        if value not in (None, "", False)
+    }
+    return urlencode({"what": "if"} | values)
+
+
+def form_of(query: Mapping[str, str], own: PolicySpec) -> WhatIfForm:
+    """The form as the address fills it, else as the run's own policy does."""
+    return WhatIfForm(query if query.get("what") else as_fields(own))
+
+
+def in_words(spec: PolicySpec) -> str:
+    """A policy in one line: "The paper's: response taken, IFD below 1, r-IFD below 0.9"."""
+    parts = ["response taken"] if spec.require_response_accepted else []
+    for name, limit in (("IFD", spec.max_ifd), ("r-IFD", spec.max_r_ifd)):
+        if limit is not None:
+            parts.append(f"{name} below {limit:g}")
+    if spec.has_cut:
+        amount = f"{spec.top_count:,}" if spec.top_count else f"{spec.top_percent:g} %"
+        spread = ", spread over the subjects" if spec.diverse else ""
+        parts.append(f"the best {amount} by {SIGNALS[spec.top_by].name}{spread}")
+    title = POLICIES[spec.name].title if spec.name in POLICIES else spec.name
+    if spec.name == "random":
+        title += f" (seed {spec.seed})"
+    return f"{title}: {', '.join(parts) or 'every pair'}"
