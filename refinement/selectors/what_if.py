@@ -59,6 +59,11 @@ class WhatIf:
     def difference(self) -> int:
         return self.then.kept - self.now.kept
 
+    @property
+    def size(self) -> int:
+        """Of the difference, without its sign."""
+        return abs(self.difference)
+
 
 def policy_of(run: Run) -> PolicySpec:
     return PolicySpec.from_dict(run.config.get("policy", {}))
