@@ -100,19 +100,20 @@ def flipped(run: Run, table: RunTable, spec: PolicySpec, *, against: bool = Fals
 
 def compare_policies(table: RunTable, filters: PolicySpec) -> dict[str, PolicyReport | None]:
     """Every policy of the catalogue under these filters; ``None`` where its signal is missing."""
-    return {
-        name: _report_by_name(table, replace(filters, name=name), measured=coherent(table))
-        for name in POLICIES
-    }
+    return {name: _report_by_name(table, replace(filters, name=name)) for name in POLICIES}
 
 
-def coherent(table: RunTable) -> bool:
-    """Whether coherence was measured in this run."""
-    return not bool(np.isnan(table.columns.read(RESPONSE)("coherence")).all())
+def _measured(table: RunTable, spec: PolicySpec) -> bool:
+    """Whether any rewrite has the signals that the policy chooses by."""
+    signals = [rule.signal for rule in POLICIES[spec.name].rules(spec)]
+    return all(
+        signal is None or not np.isnan(signal.of_all(table.columns.read(RESPONSE))).all()
+        for signal in signals
+    )
 
 
-def _report_by_name(table: RunTable, spec: PolicySpec, *, measured: bool) -> PolicyReport | None:
-    if spec.name == "coherence" and not measured:
+def _report_by_name(table: RunTable, spec: PolicySpec) -> PolicyReport | None:
+    if not _measured(table, spec):
         return None
     takes = POLICIES[spec.name].takes_responses
     accepted = spec.require_response_accepted and takes

@@ -120,8 +120,10 @@ def cancel_run(*, run: Run) -> None:
     audit.record("run.cancelled", run)
 
 
-def retry_failed(*, run: Run, run_sample: RunSample | None = None) -> int:
-    """Put failed samples, or one of them, back to work in the stage where they failed.
+def retry_failed(*, run: Run, run_sample: RunSample | None = None, reason: str = "") -> int:
+    """Put failed samples back to work in the stage where they failed.
+
+    All of them, or one, or those that failed for ``reason``.
 
     A complete run runs again. Returns how many samples that are. Raises ServiceError for a
     cancelled run, and where nothing failed.
@@ -134,6 +136,8 @@ def retry_failed(*, run: Run, run_sample: RunSample | None = None) -> int:
         rows = RunSample.objects.filter(run_id=run.pk, state=State.FAILED)
         if run_sample is not None:
             rows = rows.filter(pk=run_sample.pk)
+        if reason:
+            rows = rows.filter(error_reason=reason)
         count = rows.update(
             state=State.READY,
             attempts=0,

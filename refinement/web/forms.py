@@ -158,6 +158,7 @@ class RetryForm(forms.Form):
 
     run_sample = forms.IntegerField(required=False, min_value=1)
     reason = forms.CharField(required=False, max_length=40)  # what the list is narrowed to
+    only_reason = forms.CharField(required=False, max_length=40)  # retry what failed so, all of it
 
 
 class ExportForm(OnceForm):

@@ -201,7 +201,9 @@ def retry(request: Request, run_id: int) -> HttpResponse:
     wanted, reason = form.cleaned_data["run_sample"], form.cleaned_data["reason"]
     run_sample = None if wanted is None else failures.failed_sample(run, wanted)
     try:
-        count = services.retry_failed(run=run, run_sample=run_sample)
+        count = services.retry_failed(
+            run=run, run_sample=run_sample, reason=form.cleaned_data["only_reason"]
+        )
     except ServiceError as error:
         messages.error(request, str(error))
     else:

@@ -286,3 +286,15 @@ def test_failures_can_be_narrowed_to_one_reason(house: House) -> None:
 def test_no_failure_is_a_state_too(house: House) -> None:
     RunSample.objects.filter(state="failed").update(state="ready", error="")
     assert "Nothing has failed" in page(house, "run-failures")
+
+
+def test_what_failed_for_one_reason_is_retried_alone(house: House) -> None:
+    failed = house.room.add(state="failed", error="Cut off.")
+    RunSample.objects.filter(pk=failed.pk).update(error_reason="truncated")
+    text = page(house)
+    assert 'id="retry-truncated"' in text
+    assert 'id="retry-refusal"' in text
+    url = reverse("run-retry", args=[house.room.run.pk])
+    house.visitor("owner").post(url, {"only_reason": "truncated"})
+    states = house.room.run.run_samples.order_by("position").values_list("state", flat=True)
+    assert list(states) == ["done", "failed", "ready"]
