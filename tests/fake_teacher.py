@@ -52,6 +52,14 @@ class Settings:
     no_response_format: bool = False
     status: int = 0  # when set, every completion is answered with this status
     retry_after: str = ""  # the header that goes with 429 and 503, e.g. "0.05"
+    rate: int = 0  # requests a second, told in x-ratelimit-* headers; more are answered 429
+    azure: bool = False  # paths, version and key as Azure has them
+
+    @property
+    def path(self) -> str:
+        if self.azure:
+            return f"/openai/deployments/{self.model}/chat/completions?api-version=2025-01-01"
+        return "/v1/chat/completions"
 
 
 def reply_text(messages: list[dict[str, Any]], part: str = "") -> str:
@@ -157,6 +165,8 @@ class State:
     in_flight: int = 0
     most_in_flight: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
+    allowance: float | None = None  # requests that the rate still allows
+    counted_at: float = 0.0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def misdeed(self, messages: list[dict[str, Any]]) -> str:
@@ -173,6 +183,18 @@ class State:
                 if _is_due(count, when):
                     due = due or kind
         return due
+
+    def exceeds_rate(self) -> bool:
+        """Take one request from a bucket that holds a second's worth of them."""
+        rate, now = self.settings.rate, time.monotonic()
+        if not rate:
+            return False
+        with self.lock:
+            level = rate if self.allowance is None else self.allowance
+            level = min(rate, level + rate * (now - self.counted_at))
+            exceeded = level < 1
+            self.allowance, self.counted_at = level - (not exceeded), now
+        return exceeded
 
     def record(self, entry: dict[str, Any]) -> None:
         with self.lock:
@@ -206,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        if self.path != "/v1/chat/completions":
+        if self.path != self.server.state.settings.path:
             self._send(404, {"detail": "Not Found"})
             return
         state = self.server.state
@@ -214,6 +236,7 @@ class Handler(BaseHTTPRequestHandler):
             state.in_flight += 1
             state.most_in_flight = max(state.most_in_flight, state.in_flight)
             crowded = 0 < state.settings.capacity < state.in_flight
+        crowded |= state.exceeds_rate()
         try:
             self._complete(json.loads(body), crowded=crowded)
         except (BrokenPipeError, ConnectionResetError):
@@ -317,6 +340,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _key_is_right(self) -> bool:
         key = self.server.state.settings.key
+        if self.server.state.settings.azure:
+            return "authorization" not in self.headers and self.headers.get("api-key", "") == key
         return not key or self.headers.get("authorization") == f"Bearer {key}"
 
     def _send(
@@ -332,8 +357,17 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(length or len(data)))
         if status in (429, 503) and self.server.state.settings.retry_after:
             self.send_header("retry-after", self.server.state.settings.retry_after)
+        self._send_rate()
         self.end_headers()
         self.wfile.write(data)
+
+    def _send_rate(self) -> None:
+        state = self.server.state
+        if state.settings.rate and state.allowance is not None:
+            missing = state.settings.rate - state.allowance
+            self.send_header("x-ratelimit-limit-requests", str(state.settings.rate))
+            self.send_header("x-ratelimit-remaining-requests", str(int(state.allowance)))
+            self.send_header("x-ratelimit-reset-requests", f"{missing / state.settings.rate:.3f}s")
 
 
 class FakeTeacher(ThreadingHTTPServer):
@@ -345,7 +379,8 @@ class FakeTeacher(ThreadingHTTPServer):
     def __init__(self, settings: Settings | None = None, port: int = 0) -> None:
         self.state = State(settings or Settings())
         super().__init__(("127.0.0.1", port), Handler)
-        self.base_url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+        host = f"http://127.0.0.1:{self.server_address[1]}"
+        self.base_url = host + self.state.settings.path.replace("/chat/completions", "")
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}).start()

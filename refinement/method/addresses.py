@@ -110,8 +110,33 @@ def guard(client: Any, rule: AddressRule) -> None:
     What goes through a proxy that the environment names is left to that proxy. The library has no
     public place for a network backend, so this sets it inside; a test holds that it is used.
     """
+    transport = client._transport  # noqa: SLF001
+    if not hasattr(transport, "_pool"):  # that of aiohttp, which takes a session of ours
+        transport.client = lambda: _guarded_session(transport, rule)
+        return
     pool = client._transport._pool  # noqa: SLF001
     pool._network_backend = GuardedBackend(pool._network_backend, rule)  # noqa: SLF001
+
+
+def _guarded_session(transport: Any, rule: AddressRule) -> Any:
+    """A session of aiohttp whose sockets go to the allowed addresses of a name alone."""
+    import aiohttp
+
+    class GuardedConnector(aiohttp.TCPConnector):
+        async def _resolve_host(self, host: str, port: int, traces: Any = None) -> list[Any]:
+            found: list[Any] = await super()._resolve_host(host, port, traces)
+            addresses = [ip_address(entry["host"].partition("%")[0]) for entry in found]
+            allowed = rule.choose(host, port, addresses)
+            return [
+                entry for entry, address in zip(found, addresses, strict=True) if address in allowed
+            ]
+
+    connector = GuardedConnector(
+        limit=transport.limits.max_connections or 0,
+        keepalive_timeout=transport.limits.keepalive_expiry,
+        ssl=transport.ssl_context,
+    )
+    return aiohttp.ClientSession(connector=connector)
 
 
 def addresses_of(found: Iterable[tuple[Any, ...]]) -> list[Address]:

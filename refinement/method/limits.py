@@ -1,21 +1,23 @@
 """How many requests at a time a teacher can take, and how long to wait before the next try.
 
 The limit follows additive increase, multiplicative decrease, as TCP does: a server that says "too
-many" halves it, every answer lets it grow a little.
+many" halves it, every answer lets it grow a little. Where a server tells its rate limits, requests
+also wait for their turn under these.
 """
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import random
 import time
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from refinement.method.rate_limits import LONGEST_PAUSE_SECONDS, RateLimits
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
 LONGEST_WAIT_SECONDS = 30.0  # of the back-off
 LONGEST_SERVER_WAIT_SECONDS = 60.0  # asked for by a server; longer waits are left to the caller
@@ -34,6 +36,7 @@ class AdaptiveLimit:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._lowered_at = 0.0
         self._closed_until = 0.0
+        self.rates = RateLimits()
 
     @property
     def limit(self) -> int:
@@ -44,7 +47,7 @@ class AdaptiveLimit:
         """Waits for a place; yields the time at which the request began (``time.monotonic``)."""
         await self._take_place()
         try:
-            await asyncio.sleep(max(0.0, self._closed_until - time.monotonic()))
+            await self._wait_for_turn()
             yield time.monotonic()
         finally:
             self._leave()
@@ -65,6 +68,15 @@ class AdaptiveLimit:
             self._lowered_at = time.monotonic()
         if wait:
             self._closed_until = max(self._closed_until, time.monotonic() + wait)
+
+    async def _wait_for_turn(self) -> None:
+        """Until the server is open, and its rate limits have room for one more request."""
+        longest = time.monotonic() + LONGEST_PAUSE_SECONDS
+        while (now := time.monotonic()) < max(self._closed_until, longest):
+            wait = self._closed_until - now
+            if wait <= 0 and (wait := self.rates.pause()) <= 0:
+                return
+            await asyncio.sleep(min(wait, max(self._closed_until, longest) - now))
 
     async def _take_place(self) -> None:
         if self.in_flight < self.limit and not self._waiting:
@@ -98,19 +110,3 @@ def back_off(tries: int, first_wait: float) -> float:
     """
     wait: float = min(LONGEST_WAIT_SECONDS, first_wait * 2 ** min(tries - 1, 16))
     return wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-
-
-def server_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds that ``retry-after-ms`` or ``retry-after`` (seconds or a date) asks for, or None."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) / unit
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - time.time())

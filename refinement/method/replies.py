@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from refinement.method.pairs import TeacherReply
 
+# Why a reply ended. Servers that give no reason are believed to have ended it in peace.
+WHOLE = {"", "stop", "eos", "eos_token", "stop_sequence", "end_turn", "stop_token"}
+CUT = {"length", "max_tokens", "max_length", "model_length"}
 SHORT_WORDS = 60  # a refusal or small talk is short; a long text that begins like one is an answer
 WORDS_PER_TOKEN = 0.35  # English has 0.75; models write more words than they are told to
 
@@ -44,8 +47,14 @@ def usable_text(reply: TeacherReply, *, may_be_cut: bool = False, may_refuse: bo
             f"{NOTE}was stopped by a content filter. Avoid anything it may object to.",
         )
     text = without_thoughts(reply.text)
-    if reply.finish_reason == "length" and not (may_be_cut and text):
+    if reply.finish_reason in CUT and not (may_be_cut and text):
         raise _cut_off(text, reply.completion_tokens)
+    if reply.finish_reason not in WHOLE | CUT | {"refusal"}:
+        raise UnusableReply(
+            "truncated",
+            f"did not end its reply but was stopped (finish reason “{reply.finish_reason[:40]}”)",
+            f"{NOTE}was broken off. Reply with text alone, and to its end.",
+        )
     if not text:
         raise UnusableReply("empty", "sent an empty reply", f"{NOTE}was empty.")
     if reply.finish_reason == "refusal" or (is_refusal(text) and not may_refuse):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import openai
-
 from refinement.method.errors import (
     MethodError,
     PermanentTeacherError,
@@ -13,9 +11,11 @@ from refinement.method.errors import (
     TeacherTimeoutError,
     TransientTeacherError,
 )
-from refinement.method.limits import server_wait
+from refinement.method.rate_limits import server_wait
 
 if TYPE_CHECKING:
+    import openai
+
     from refinement.method.addresses import AddressRefusedError
     from refinement.method.specs import TeacherSpec
 
@@ -49,12 +49,13 @@ def from_connection(spec: TeacherSpec, error: openai.APIConnectionError) -> Meth
 
     The library's message is not quoted: it may hold request headers.
     """
-    if isinstance(error, openai.APITimeoutError):
-        return timed_out(spec)
     causes = _cause_names(error)
     if causes & {"UnsupportedProtocol", "InvalidURL"}:
         return bad_url(spec)
-    if "ConnectError" in causes:
+    # The library takes each broken connection of aiohttp for a timeout: only the cause is true.
+    if causes & {"ServerTimeoutError", "TimeoutError", "ReadTimeout"}:
+        return timed_out(spec)
+    if causes & {"ClientConnectorError", "ConnectError"}:
         return nothing_answers(spec)
     return TransientTeacherError(
         f"The teacher at {spec.base_url} closed the connection before its answer was complete: "
@@ -187,9 +188,9 @@ def _is_filtered(error: openai.APIStatusError, said: str) -> bool:
 
 
 def _cause_names(error: BaseException) -> set[str]:
-    names = set()
+    names: set[str] = set()
     cause: BaseException | None = error
     while cause is not None:
-        names.add(type(cause).__name__)
+        names |= {kind.__name__ for kind in type(cause).__mro__}
         cause = cause.__cause__ or cause.__context__
     return names

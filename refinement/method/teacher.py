@@ -17,10 +17,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx2
 import openai
 
 from refinement.method import server_errors
-from refinement.method.addresses import AddressRefusedError, guard
+from refinement.method.addresses import AddressRefusedError
+from refinement.method.connections import open_client, request_options
 from refinement.method.errors import (
     PermanentTeacherError,
     SchemaRefusedError,
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 10.0
+PATH = "/chat/completions"
 CHECK_SECONDS = 60.0
 CHECK_TOKENS = 16  # the least that some servers accept
 TOKENS_PER_PRICE = 1_000_000
@@ -72,6 +74,7 @@ class Teacher:
         self._first_wait = first_wait
         self._key = ""
         self._client: openai.AsyncOpenAI | None = None
+        self._options: openai.RequestOptions = {}
 
     async def ask(
         self,
@@ -123,9 +126,12 @@ class Teacher:
                 request = self._request(messages, json_schema, max_tokens)
                 try:
                     async with asyncio.timeout(self.spec.timeout_seconds):
-                        raw = await client.chat.completions.with_raw_response.create(**request)
-                    reply = self._read(raw.http_response, time.monotonic() - began)
-                except (TimeoutError, openai.APITimeoutError):
+                        # Not by the typed method, which spends milliseconds on checking types.
+                        raw = await client.post(
+                            PATH, body=request, cast_to=httpx2.Response, options=self._options
+                        )
+                    reply = self._read(raw, time.monotonic() - began)
+                except TimeoutError:
                     self.limit.overloaded(began)
                     raise server_errors.timed_out(self.spec) from None
                 except AddressRefusedError as error:
@@ -133,12 +139,17 @@ class Teacher:
                 except OSError:  # the name means nothing: looked up by us, so not in their class
                     raise server_errors.nothing_answers(self.spec) from None
                 except openai.APIConnectionError as error:
-                    raise server_errors.from_connection(self.spec, error) from None
+                    problem = server_errors.from_connection(self.spec, error)
+                    if isinstance(problem, TeacherTimeoutError):
+                        self.limit.overloaded(began)
+                    raise problem from None
                 except openai.APIStatusError as error:
                     if self._learn(error, request):
                         continue
                     raise self._status_error(error, began) from None
                 self.limit.answered()
+                tokens = reply.prompt_tokens + reply.completion_tokens
+                self.limit.rates.heed(raw.headers, tokens)
                 return reply
         raise PermanentTeacherError(
             f"The teacher at {self.spec.base_url} refuses every form of request that we know."
@@ -157,18 +168,8 @@ class Teacher:
             raise server_errors.missing_key(spec)
         if not all("!" <= character <= "~" for character in self._key):
             raise server_errors.bad_key(spec)
-        loopback = url.hostname in {"localhost", "127.0.0.1", "::1"}
-        # A proxy named in the environment never leads to this machine.
-        http_client = openai.DefaultAsyncHttpxClient(trust_env=not loopback)
-        if self.rule is not None:
-            guard(http_client, self.rule)
-        self._client = openai.AsyncOpenAI(
-            base_url=spec.base_url,
-            api_key=self._key or "none",
-            max_retries=0,
-            timeout=spec.timeout_seconds,
-            http_client=http_client,
-        )
+        self._client = open_client(spec, self._key, self.rule)
+        self._options = request_options(spec, self._key)
         return self._client
 
     def _request(
@@ -213,6 +214,7 @@ class Teacher:
 
     def _status_error(self, error: openai.APIStatusError, began: float) -> Exception:
         problem = server_errors.from_status(self.spec, error, self._key)
+        self.limit.rates.heed(error.response.headers)
         if error.status_code in server_errors.OVERLOADED_STATUSES:
             wait = problem.retry_after if isinstance(problem, TransientTeacherError) else None
             self.limit.overloaded(began, min(wait or 0.0, LONGEST_SERVER_WAIT_SECONDS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,119}")
+AZURE_VERSION = "api-version"  # the one parameter that an address may have
 OUR_SECRETS = {"SRT_SECRET_KEY", "DATABASE_URL", "SRT_BROKER_URL"}
 
 
@@ -197,11 +198,14 @@ def _checked_url(base_url: str) -> str:
         raise ServiceError(
             "Give the teacher's address as a URL, for example http://localhost:8000/v1."
         )
-    if parts.username or parts.password or parts.query or parts.fragment:
+    version_alone = {name for name, _ in parse_qsl(parts.query)} <= {AZURE_VERSION}
+    if parts.username or parts.password or parts.fragment or not version_alone:
         raise ServiceError(
-            "Give the URL without user, password or parameters: a key goes into an environment "
-            "variable, which you name here."
+            "Give the URL without user, password or parameters (but Azure's api-version): a key "
+            "goes into an environment variable, which you name here."
         )
+    if parts.path.endswith("/chat/completions"):
+        raise ServiceError("Give the URL without /chat/completions at its end: we add that.")
     if len(base_url) > 500:
         raise ServiceError("A teacher's URL may have 500 characters at most.")
     refuse_private(base_url)

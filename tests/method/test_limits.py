@@ -1,10 +1,9 @@
 import asyncio
-import email.utils
 import time
 
 import pytest
 
-from refinement.method.limits import LONGEST_WAIT_SECONDS, AdaptiveLimit, back_off, server_wait
+from refinement.method.limits import LONGEST_WAIT_SECONDS, AdaptiveLimit, back_off
 
 
 def test_the_limit_halves_once_for_a_burst_and_grows_slowly():
@@ -96,25 +95,18 @@ def test_the_back_off_doubles_within_its_spread_and_is_capped():
         assert len(set(waits)) > 1
 
 
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "-3"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
-    ],
-)
-def test_the_wait_a_server_asks_for(headers, seconds):
-    assert server_wait(headers) == seconds
+def test_a_used_up_rate_limit_is_waited_for():
+    async def go():
+        limit = AdaptiveLimit(4)
+        limit.rates.heed(
+            {
+                "x-ratelimit-limit-requests": "10",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "1s",
+            }
+        )
+        told = time.monotonic()
+        async with limit.slot() as began:
+            return began - told
 
-
-def test_a_date_in_the_future_is_a_wait():
-    date = email.utils.formatdate(time.time() + 100, usegmt=True)
-    assert 90 < server_wait({"retry-after": date}) <= 100
+    assert asyncio.run(go()) >= 0.09, "a tenth of the second in which all ten come back"

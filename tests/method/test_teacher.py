@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from refinement.method.connections import is_azure
 from refinement.method.errors import (
     PermanentTeacherError,
     ReplyError,
@@ -316,6 +317,50 @@ def test_an_overloaded_server_gets_fewer_requests_at_a_time():
     assert all(reply.text for reply in replies)
     assert refused >= 14
     assert teacher.limit.limit < 8
+
+
+def test_a_rate_that_the_server_tells_is_kept_to():
+    with FakeTeacher(Settings(rate=25)) as server:
+        teacher = Teacher(spec_for(server, max_concurrency=8, tries=30), first_wait=0.01)
+        replies = asyncio.run(_ask_many(teacher, 50))
+        refused = sum(entry["misdeed"] == "429" for entry in server.state.requests)
+        took = server.state.requests[-1]["time"] - server.state.requests[0]["time"]
+    assert all(reply.text for reply in replies)
+    assert took >= 0.9, "25 at once and 25 a second after them"
+    assert refused < 25
+
+
+class TestAzure:
+    """An address with a version in it, and the key in a header of its own."""
+
+    @pytest.fixture
+    def server(self):
+        with FakeTeacher(Settings(key="right", azure=True)) as server:
+            yield server
+
+    def test_the_version_and_the_key_are_sent_as_azure_wants_them(self, server, monkeypatch):
+        monkeypatch.setenv("A_KEY", "right")
+        assert "?api-version=2025-01-01" in server.base_url
+        assert reply_to(server, "Why?", api_key_variable="A_KEY").text
+
+    def test_a_wrong_key(self, server, monkeypatch):
+        monkeypatch.setenv("A_KEY", "wrong")
+        with pytest.raises(PermanentTeacherError, match="refused the key in A_KEY"):
+            reply_to(server, "Why?", api_key_variable="A_KEY")
+
+
+@pytest.mark.parametrize(
+    ("url", "azure"),
+    [
+        ("https://ours.openai.azure.com/openai/v1", True),
+        ("https://ours.services.ai.azure.com/models", True),
+        ("https://gateway.example/openai/deployments/gpt?api-version=2025-01-01", True),
+        ("https://api.openai.com/v1", False),
+        ("https://openai.azure.com.example/v1", False),
+    ],
+)
+def test_azure_is_known_by_its_address(url, azure):
+    assert is_azure(url) == azure
 
 
 def test_a_teacher_can_be_used_again_in_a_new_loop(server):

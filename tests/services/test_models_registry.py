@@ -52,6 +52,10 @@ def test_the_embedded_models_are_made_once_and_follow_the_settings(
         ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
         (" http://teacher:8000/v1 ", "http://teacher:8000/v1"),
         ("http://[::1]:8000", "http://[::1]:8000"),
+        (
+            "https://us.openai.azure.com/openai/deployments/g?api-version=2025-01-01",
+            "https://us.openai.azure.com/openai/deployments/g?api-version=2025-01-01",
+        ),
     ],
 )
 def test_addresses_inside_a_network_are_fine(given: str, stored: str) -> None:
@@ -72,6 +76,11 @@ def test_an_address_that_holds_a_secret_is_refused(url: str) -> None:
     with pytest.raises(ServiceError, match="without user, password or parameters") as caught:
         endpoint(base_url=url)
     assert "secret" not in str(caught.value)
+
+
+def test_the_whole_address_of_a_request_is_refused() -> None:
+    with pytest.raises(ServiceError, match="without /chat/completions"):
+        endpoint(base_url="http://localhost:8000/v1/chat/completions")
 
 
 def test_a_key_is_never_taken_for_the_name_of_its_variable() -> None:

@@ -9,7 +9,7 @@ from refinement.method import staged_prompts as prompts
 from refinement.method.asking import ask_twice
 from refinement.method.cleaning import clean_instruction, clean_response, whole_sentences
 from refinement.method.pairs import Pair, Reflection, TeacherReply
-from refinement.method.replies import NOTE, UnusableReply, is_refusal, usable_text
+from refinement.method.replies import CUT, NOTE, UnusableReply, is_refusal, usable_text
 
 if TYPE_CHECKING:
     from refinement.method.asking import Ask
@@ -71,7 +71,7 @@ async def reflect_on_response(pair: Pair, ask: Ask) -> Reflection:
 
 def _criticism(reply: TeacherReply) -> str:
     text = usable_text(reply, may_be_cut=True)
-    return whole_sentences(text) if reply.finish_reason == "length" else text
+    return whole_sentences(text) if reply.finish_reason in CUT else text
 
 
 def _instruction(reply: TeacherReply, pair: Pair, *, labelled: bool) -> str:
