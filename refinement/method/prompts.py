@@ -1,7 +1,8 @@
-"""What the teacher is told. A change of any word here needs a new ``PROMPT_VERSION``.
+"""What the teacher is told, from the words of a PromptSet and the record.
 
 The criteria are those of Selective Reflection-Tuning (arXiv 2402.10110, appendix A); the words are
 ours. The record always comes first, so that a server can share the work on that common beginning.
+A change of any word here needs a new ``PROMPT_VERSION``.
 """
 
 from __future__ import annotations
@@ -11,16 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from refinement.method.asking import Message
     from refinement.method.pairs import Pair
-
-PROMPT_VERSION = "1"
-
-REVIEWER = "You review and improve the records that a language model will be trained on."
-
-INSTRUCTION_CRITERIA = (
-    "the complexity of its topic, the level of detail it asks for, the knowledge it requires, "
-    "its ambiguity, and whether it calls for logical reasoning or problem solving"
-)
-RESPONSE_CRITERIA = "its helpfulness, relevance, accuracy and level of detail"
+    from refinement.method.prompt_set import PromptSet
 
 NEW_INSTRUCTION_PLACEHOLDER = "the new instruction"
 NEW_RESPONSE_PLACEHOLDER = "the new response"
@@ -68,26 +60,12 @@ def stand_alone(pair: Pair) -> str:
     return "The new instruction must stand alone: its reader sees nothing else."
 
 
-def reflect_on_instruction(pair: Pair, form: str) -> list[Message]:
+def reflect_on_instruction(pair: Pair, form: str, words: PromptSet) -> list[Message]:
     """``form`` says how the reply must look."""
-    return conversation(
-        system=REVIEWER,
-        user=f"{record(pair)}\n\n---\n"
-        "The above is one training record. First criticise it. Judge the instruction by "
-        f"{INSTRUCTION_CRITERIA}. Judge the response by {RESPONSE_CRITERIA}. Explain why such an "
-        "instruction leads to such a response.\n"
-        "Then, from your criticism, write a better instruction, and the best response to it that "
-        f"you can give. {stand_alone(pair)} Keep the topic and the language of the record.\n\n"
-        f"{form}",
-    )
+    task = words.fill("reflect_on_instruction", stand_alone=stand_alone(pair))
+    return conversation(system=words.reviewer, user=f"{record(pair)}\n\n---\n{task}\n\n{form}")
 
 
-def reflect_on_response(pair: Pair, form: str) -> list[Message]:
-    return conversation(
-        system=REVIEWER,
-        user=f"{record(pair)}\n\n---\n"
-        "The above is one training record. First criticise its response by "
-        f"{RESPONSE_CRITERIA}, and say what is wrong or missing.\n"
-        "Then, from your criticism, write a better response to the same instruction. Do not "
-        f"mention the old one. Keep the language that the instruction asks for.\n\n{form}",
-    )
+def reflect_on_response(pair: Pair, form: str, words: PromptSet) -> list[Message]:
+    task = words.fill("reflect_on_response")
+    return conversation(system=words.reviewer, user=f"{record(pair)}\n\n---\n{task}\n\n{form}")

@@ -14,19 +14,19 @@ from typing import TypeAlias
 
 from refinement.method.asking import Ask, Message
 from refinement.method.pairs import Pair, Reflection
-from refinement.method.prompts import PROMPT_VERSION
+from refinement.method.prompt_set import DEFAULT, PromptSet
 from refinement.method.protocols import json_schema, staged, tagged
 
 __all__ = [
-    "PROMPT_VERSION",
     "PROTOCOLS",
     "Ask",
     "Message",
+    "PromptSet",
     "reflect_on_instruction",
     "reflect_on_response",
 ]
 
-Reflect: TypeAlias = Callable[[Pair, Ask], Awaitable[Reflection]]
+Reflect: TypeAlias = Callable[[Pair, Ask, PromptSet], Awaitable[Reflection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,15 @@ PROTOCOLS = {
 }
 
 
-async def reflect_on_instruction(pair: Pair, ask: Ask, protocol: str) -> Reflection:
+async def reflect_on_instruction(
+    pair: Pair, ask: Ask, protocol: str, words: PromptSet = DEFAULT
+) -> Reflection:
     """A new instruction and a response to it. Raises ReplyError, and what ``ask`` raises."""
-    return await PROTOCOLS[protocol].on_instruction(pair, ask)
+    return await PROTOCOLS[protocol].on_instruction(pair, ask, words)
 
 
-async def reflect_on_response(pair: Pair, ask: Ask, protocol: str) -> Reflection:
+async def reflect_on_response(
+    pair: Pair, ask: Ask, protocol: str, words: PromptSet = DEFAULT
+) -> Reflection:
     """A new response to the same instruction. Raises ReplyError, and what ``ask`` raises."""
-    return await PROTOCOLS[protocol].on_response(pair, ask)
+    return await PROTOCOLS[protocol].on_response(pair, ask, words)

@@ -77,3 +77,18 @@ class PolicySpec(Spec):
     @property
     def needs_encoder(self) -> bool:
         return self.name == "coherence" or self.top_by == "coherence" or self.diverse
+
+
+def same_model(teacher_model: str, student_path: str) -> bool:
+    """Whether a teacher's model is the student's: by the whole name, or by that of a local folder.
+
+    A server may know the model in ``/models/mine`` as ``mine``.
+    """
+    if teacher_model == student_path:
+        return True
+    local = [name for name in (teacher_model, student_path) if name.startswith(("/", "~", "."))]
+    return bool(local) and _last_part(teacher_model) == _last_part(student_path)
+
+
+def _last_part(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]

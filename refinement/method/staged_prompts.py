@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 from refinement.method.pairs import Pair
 from refinement.method.prompts import (
-    INSTRUCTION_CRITERIA,
-    RESPONSE_CRITERIA,
     earlier_turns,
     record,
     stand_alone,
@@ -22,6 +20,7 @@ from refinement.method.prompts import (
 
 if TYPE_CHECKING:
     from refinement.method.asking import Message
+    from refinement.method.prompt_set import PromptSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +81,25 @@ EXAMPLES = (
 )
 CRITICISED = EXAMPLES[:2]  # more would only be copied from
 
-ANSWERING = (
-    "You are a helpful AI assistant. You answer accurately and in a few sentences, unless the task "
-    "needs more."
-)
 BRIEFLY = "Answer in one or two sentences."
 NEW_INSTRUCTION_LABEL = "Better instruction: "
 
 
-def criticise_instruction(pair: Pair) -> list[Message]:
+def criticise_instruction(pair: Pair, words: PromptSet) -> list[Message]:
     return _conversation(
-        "You criticise records that a language model will be trained on. Judge the instruction by "
-        f"{INSTRUCTION_CRITERIA}. Judge the response by {RESPONSE_CRITERIA}. Say why such an "
-        "instruction leads to such a response.",
+        words.fill("criticise_instruction"),
         [(_criticise_record(example.pair), example.criticism) for example in CRITICISED],
         _criticise_record(pair),
     )
 
 
-def rewrite_instruction(pair: Pair, criticism: str, *, again: bool = False) -> list[Message]:
+def rewrite_instruction(
+    pair: Pair, criticism: str, words: PromptSet, *, again: bool = False
+) -> list[Message]:
     """``again``: without the input, which tempts the teacher to do the task instead."""
     shown = replace(pair, input="") if again else pair
     return _conversation(
-        "You make instructions clearer and more specific, so that they ask for more thought. You "
-        f"never answer them. {stand_alone(pair)} Faults of the last one: {criticism}",
+        words.fill("rewrite_instruction", stand_alone=stand_alone(pair), criticism=criticism),
         [
             (record(example.pair, response=False), NEW_INSTRUCTION_LABEL + example.new_instruction)
             for example in EXAMPLES
@@ -114,24 +108,24 @@ def rewrite_instruction(pair: Pair, criticism: str, *, again: bool = False) -> l
     )
 
 
-def answer_instruction(pair: Pair, *, briefly: bool = False) -> list[Message]:
+def answer_instruction(pair: Pair, words: PromptSet, *, briefly: bool = False) -> list[Message]:
     """Asks for the response to ``pair``, whose own response is not shown."""
-    return _conversation(ANSWERING, [], _question(pair, briefly=briefly))
+    return _conversation(words.answer, [], _question(pair, briefly=briefly))
 
 
-def criticise_response(pair: Pair) -> list[Message]:
+def criticise_response(pair: Pair, words: PromptSet) -> list[Message]:
     return _conversation(
-        f"You criticise responses to instructions. Judge a response by {RESPONSE_CRITERIA}. Say "
-        "what is wrong or missing.",
+        words.fill("criticise_response"),
         [(_criticise_response(example.pair), example.response_criticism) for example in CRITICISED],
         _criticise_response(pair),
     )
 
 
-def rewrite_response(pair: Pair, criticism: str, *, briefly: bool = False) -> list[Message]:
+def rewrite_response(
+    pair: Pair, criticism: str, words: PromptSet, *, briefly: bool = False
+) -> list[Message]:
     return _conversation(
-        f"{ANSWERING}\nAn earlier answer was: {pair.response}\nIts criticism: {criticism}\n"
-        "Give a better answer.",
+        words.fill("rewrite_response", response=pair.response, criticism=criticism),
         [],
         _question(pair, briefly=briefly),
     )

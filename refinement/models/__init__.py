@@ -22,6 +22,7 @@ from refinement.models.score import Score
 from refinement.models.student import Student
 from refinement.models.submission import Submission
 from refinement.models.teacher_call import TeacherCall
+from refinement.models.trial import Trial, TrialCall
 from refinement.models.upload import Upload
 from refinement.models.user import User
 from refinement.models.verdict import Verdict
@@ -56,6 +57,8 @@ __all__ = [
     "Student",
     "Submission",
     "TeacherCall",
+    "Trial",
+    "TrialCall",
     "Upload",
     "User",
     "Verdict",

@@ -5,7 +5,7 @@ from refinement.models.project import Project
 
 
 class Dataset(models.Model):
-    """One imported file. Its samples never change after the import.
+    """One imported file, or the selection of ``source_run``; its samples never change after that.
 
     ``format`` names the shape of its records and ``mapping`` which field of the file stands for
     which of the shape's: ``formats.registry.shape_of(format, mapping, turns)`` reads and writes
@@ -46,6 +46,9 @@ class Dataset(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)  # workers that began to read it
     profile = models.JSONField(default=dict, blank=True)  # figures of the whole file
     lease_expires_at = models.DateTimeField(null=True, blank=True)  # held by the importing worker
+    source_run = models.ForeignKey(  # a further round begins with what this run selected
+        "Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="selections"
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

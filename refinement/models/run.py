@@ -34,6 +34,10 @@ class Run(models.Model):
     prompt_tokens = models.PositiveBigIntegerField(default=0)
     completion_tokens = models.PositiveBigIntegerField(default=0)
     cost = models.DecimalField(max_digits=16, decimal_places=8, default=0)
+    stored_answers = models.PositiveIntegerField(default=0)  # questions that storage answered
+    # What the teacher may use at most, of all calls together; null: no such bound.
+    budget_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    budget_cost = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)
     scored_pairs = models.PositiveIntegerField(default=0)
     # Tokens that went through the student, and that would have with each pair scored by itself.
     forward_tokens = models.PositiveBigIntegerField(default=0)
@@ -80,6 +84,9 @@ class RunSample(models.Model):
     not_before = models.DateTimeField(null=True, blank=True)  # back-off after a transient error
     lease_token = models.CharField(max_length=36, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
+    # What the question under way may cost at most, held back from the run's budget.
+    reserved_tokens = models.PositiveBigIntegerField(default=0)
+    reserved_cost = models.DecimalField(max_digits=16, decimal_places=8, default=0)
     error_reason = models.CharField(max_length=40, blank=True)
     error = models.TextField(blank=True)
     decision = models.ForeignKey(  # the one that counts now; null: the verdict counts

@@ -7,7 +7,9 @@ class TeacherCall(models.Model):
     """One reply of a teacher, stored the moment it arrives: what was paid for is never lost.
 
     ``request_hash`` covers model, messages and sampling settings. A step that is run again finds
-    its stored reply by it and pays nothing. A ``discarded`` reply made its sample fail: it stays as
+    its stored reply by it and pays nothing; so does the same question about another sample, or in
+    another run of the project, whose reply is then copied: ``from_storage``, at no cost. A
+    ``discarded`` reply made its sample fail: it stays as
     a record, and a retry of the sample asks anew.
     """
 
@@ -16,7 +18,7 @@ class TeacherCall(models.Model):
     )
     step = models.CharField(max_length=40)  # e.g. criticise_instruction
     attempt = models.PositiveIntegerField(default=0)
-    request_hash = models.CharField(max_length=64)
+    request_hash = models.CharField(max_length=64, db_index=True)
     model = models.CharField(max_length=200)
     text = models.TextField(blank=True)
     finish_reason = models.CharField(max_length=40, blank=True)
@@ -25,6 +27,7 @@ class TeacherCall(models.Model):
     cost = models.DecimalField(max_digits=14, decimal_places=8, default=0)
     latency_seconds = models.FloatField(default=0.0)
     discarded = models.BooleanField(default=False)
+    from_storage = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)  # for tokens a second
 
     class Meta:

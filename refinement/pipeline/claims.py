@@ -113,6 +113,8 @@ def _take(chosen: Iterable[RunSample], token: str, lease_seconds: float) -> None
         "lease_token": token,
         "lease_expires_at": timezone.now() + timedelta(seconds=lease_seconds),
         "not_before": None,
+        "reserved_tokens": 0,
+        "reserved_cost": 0,
     }
     fresh = [row for row in chosen if row.state == State.READY]
     expired = [row for row in chosen if row.state == State.LEASED]

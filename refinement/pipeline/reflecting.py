@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from refinement.method.pairs import Reflection, Side
-from refinement.method.reflection import reflect_on_instruction, reflect_on_response
+from refinement.method.reflection import PromptSet, reflect_on_instruction, reflect_on_response
 from refinement.models import Candidate, RunSample, Verdict
 from refinement.pipeline import claims
 from refinement.pipeline.replies import StoredAsk, discard_replies
@@ -25,13 +25,14 @@ async def reflect(row: RunSample, ask: StoredAsk) -> bool:
     ReplyError, TransientTeacherError, PermanentTeacherError and Halted.
     """
     protocol = ask.teacher.spec.protocol
+    words = PromptSet.from_dict(row.run.config.get("prompts", {}))
     if row.stage == Stage.REFLECT_INSTRUCTION:
         parent = None
-        reflection = await reflect_on_instruction(row.sample.as_pair(), ask, protocol)
+        reflection = await reflect_on_instruction(row.sample.as_pair(), ask, protocol, words)
     else:
         parent = await ask.database(accepted_instruction, row)
         base = parent.as_pair() if parent else row.sample.as_pair()
-        reflection = await reflect_on_response(base, ask, protocol)
+        reflection = await reflect_on_response(base, ask, protocol, words)
     return await ask.database(save_reflection, row, reflection, parent, ask.last_call_id)
 
 

@@ -12,7 +12,7 @@ import random
 from django.db.models import Q
 from django.utils import timezone
 
-from refinement.models import Dataset, Export, Run
+from refinement.models import Dataset, Export, Run, Trial
 from refinement.pipeline import claims, webhooks
 from refinement.pipeline.heartbeats import forget_dead_workers
 from refinement.services import dispatch, policies, runs
@@ -28,6 +28,7 @@ def sweep() -> None:
         "refinement.teach": [],
         "refinement.score": [],
         "refinement.import_dataset": _waiting(Dataset, working=Dataset.Status.IMPORTING),
+        "refinement.try_teacher": _waiting(Trial, working=Trial.Status.RUNNING),
         "refinement.write_export": _waiting(Export, working=Export.Status.WRITING),
         "refinement.derive": policies.runs_to_derive(),
         "refinement.deliver_webhook": webhooks.due_deliveries(MOST_WAITING),
@@ -56,8 +57,8 @@ def sweep_run(run_id: int) -> list[str]:
     return tasks
 
 
-def _waiting(model: type[Dataset | Export], *, working: str) -> list[int]:
-    """Imports or exports that nobody has begun, or whose worker died."""
+def _waiting(model: type[Dataset | Export | Trial], *, working: str) -> list[int]:
+    """Imports, exports or trials that nobody has begun, or whose worker died."""
     stuck = Q(status="pending") | Q(status=working, lease_expires_at__lt=timezone.now())
     return list(model.objects.filter(stuck).values_list("pk", flat=True)[:MOST_WAITING])
 

@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from refinement.pipeline import scoring, sweeper, teaching, webhooks
+from refinement.pipeline import scoring, sweeper, teaching, trials, webhooks
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
 from refinement.services import deriving, exports, importing, runs
@@ -39,6 +39,11 @@ def deliver_webhook(delivery_id: int) -> None:
 @shared_task(name="refinement.teach")
 def teach(run_id: int) -> None:
     teaching.teach(run_id, stopping=stopping)
+
+
+@shared_task(name="refinement.try_teacher")
+def try_teacher(trial_id: int) -> None:
+    trials.try_teacher(trial_id)
 
 
 @shared_task(name="refinement.score")

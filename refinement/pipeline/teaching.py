@@ -23,12 +23,14 @@ from refinement.method.specs import TeacherSpec
 from refinement.method.teacher import Teacher, check
 from refinement.models import Run, RunSample
 from refinement.pipeline import claims, engines
+from refinement.pipeline.budget_gate import BudgetGate, BudgetSpent
 from refinement.pipeline.database_thread import DatabaseThread
 from refinement.pipeline.desks import Desk, Desks
 from refinement.pipeline.reflecting import fail_for_reply, reflect
-from refinement.pipeline.replies import Halted, StoredAsk
+from refinement.pipeline.replies import Halted, Sharing, StoredAsk
 from refinement.pipeline.teacher_health import TeacherHealth
 from refinement.services import runs
+from refinement.services.budget import stop_for_budget
 from refinement.services.dispatch import wake_now
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Look:
     running: bool
     notice: str
     share: int
+    budgeted: bool = False
 
 
 def teach(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLICE_SECONDS) -> None:
@@ -118,6 +121,9 @@ class Teaching:
         self.student_due = False
         self.messages: set[asyncio.Task[None]] = set()
         self.refusing = asyncio.Lock()
+        self.gate = BudgetGate(database, teacher.spec)
+        self.sharing = Sharing(on=run.config.get("reuse", True))
+        self.budget_spent = False
 
     async def work(self) -> None:
         try:
@@ -126,6 +132,8 @@ class Teaching:
                     async with asyncio.timeout(TICK_SECONDS):
                         await self.stirred.wait()
             await self._clear_notice()
+            if self.budget_spent:
+                await self.database(stop_for_budget, run_id=self.run.pk)
         finally:
             await self._drop_all()
             await self._wake_student(last=True)
@@ -173,10 +181,22 @@ class Teaching:
 
     # -- One sample ----------------------------------------------------------------------------
     async def _work_on(self, row: RunSample) -> None:
-        ask = StoredAsk(row, self.teacher, self.database, self._may_ask, self.health.answered)
+        ask = StoredAsk(
+            row,
+            self.teacher,
+            self.database,
+            self._may_ask,
+            self.health.answered,
+            self.gate,
+            self.sharing,
+        )
         try:
             self.student_due |= await reflect(row, ask)
         except Halted:
+            await self.database(claims.release, [row])
+        except BudgetSpent:
+            self.budget_spent = True
+            self._halt()
             await self.database(claims.release, [row])
         except ReplyError as error:
             await self.database(fail_for_reply, row, ask.last_step, error)
@@ -239,6 +259,7 @@ class Teaching:
             self.looked_at = now
             self.hungry = True
             self.look = await self.database(look_at, self.run)
+            self.gate.closed = self.look.budgeted
             if not self.look.running:
                 self._halt()
             elif self.look.notice:
@@ -289,7 +310,7 @@ class Teaching:
 
 def look_at(run: Run) -> Look:
     """The run's status, and its share: running runs on one endpoint divide its concurrency."""
-    status, notice = Run.objects.values_list("status", "notice").get(pk=run.pk)
+    now = Run.objects.only("status", "notice", "budget_tokens", "budget_cost").get(pk=run.pk)
     open_rows = RunSample.objects.filter(
         run_id=OuterRef("pk"),
         stage__in=claims.TEACHER_STAGES,
@@ -300,8 +321,9 @@ def look_at(run: Run) -> Look:
     ).exclude(pk=run.pk)
     ceiling = TeacherSpec.from_dict(run.config["teacher"]).max_concurrency
     return Look(
-        running=status == Run.Status.RUNNING,
-        notice=notice,
+        running=now.status == Run.Status.RUNNING,
+        notice=now.notice,
+        budgeted=now.budget_tokens is not None or now.budget_cost is not None,
         share=max(1, ceiling // (1 + others.count())),
     )
 

@@ -20,6 +20,7 @@ QUEUES = {
     "refinement.derive": "default",
     "refinement.deliver_webhook": "default",
     "refinement.teach": "teacher",
+    "refinement.try_teacher": "teacher",
     "refinement.score": "student",
 }
 

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec
+from refinement.method.prompt_set import PromptSet
+from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec, same_model
 from refinement.models import Score
+from refinement.selectors.lineage import lineage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +37,7 @@ def build_manifest(
         },
         "dataset": {"name": run.dataset.name, "sha256": run.dataset.sha256},
         "run": {"id": run.pk, "name": run.name, "status": run.status},
+        "rounds": _rounds(run),
         **_settings(run),
         "counts": _counts(run, tally),
         "decisions": {
@@ -42,6 +45,23 @@ def build_manifest(
             "overrides": tally.overrides,
         },
     }
+
+
+def _rounds(run: Run) -> list[dict[str, Any]]:
+    """The runs that led to this one, the first round first; each began with a dataset."""
+    return [
+        {
+            "round": member.number,
+            "run": member.run.pk,
+            "name": member.run.name,
+            "dataset": {"name": member.dataset.name, "sha256": member.dataset.sha256},
+            "pairs": member.dataset.sample_count,
+            "teacher": _last_part(member.run.config.get("teacher", {}).get("model", "")),
+            "student": _last_part(member.run.config.get("student", {}).get("path", "")),
+            "prompt_version": member.run.config.get("prompt_version", ""),
+        }
+        for member in lineage(run)
+    ]
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -57,6 +77,13 @@ def _settings(run: Run) -> dict[str, Any]:
             "protocol": teacher.protocol,
             "temperature": teacher.temperature,
             "prompt_version": run.config.get("prompt_version", ""),
+            "edited_prompts": PromptSet.from_dict(run.config.get("prompts", {})).edited,
+            "is_the_student": same_model(teacher.model, student.path),
+            "questions": run.teacher_calls,
+            "answered_from_storage": run.stored_answers,
+            "prompt_tokens": run.prompt_tokens,
+            "completion_tokens": run.completion_tokens,
+            "cost": float(run.cost),
         },
         "student": {
             "name": run.student.name,

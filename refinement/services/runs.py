@@ -12,14 +12,17 @@ from django.utils import timezone
 from refinement.method import student_files
 from refinement.method.errors import MethodError, StudentError
 from refinement.method.policies import get_policy
-from refinement.method.reflection import PROMPT_VERSION
+from refinement.method.prompt_set import DEFAULT, RULES, PromptSet, problems
 from refinement.models import Dataset, Run, RunSample, Sample, Webhook
 from refinement.services import audit, policies, webhooks
+from refinement.services.budget import SPENT_NOTICE, check_budget, has_room
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.models_registry import missing_key, student_spec, teacher_spec
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from refinement.method.specs import PolicySpec
     from refinement.models import Endpoint, Project, Student, User
 
@@ -38,17 +41,24 @@ def start_run(
     protocol: str = "",
     template: str = "",
     limit: int | None = None,
+    prompts: PromptSet = DEFAULT,
+    reuse: bool = True,
+    budget_tokens: int | None = None,
+    budget_cost: Decimal | None = None,
 ) -> Run:
     """Begin to refine a dataset, or its first ``limit`` samples.
 
-    All that shapes the result is frozen in ``Run.config``. Raises ServiceError where the dataset is
-    not ready, the student cannot be loaded from its path, or the policy's values make no sense.
+    All that shapes the result is frozen in ``Run.config``. With ``reuse``, a question that was
+    answered before in this project, by the same teacher, is answered from storage. The budget
+    bounds what the teacher may use. Raises ServiceError where the dataset is not ready, the student
+    cannot be loaded from its path, or a policy, prompt or budget makes no sense.
     """
     _check_dataset(project, dataset)
     if limit is not None and limit < 1:
         raise ServiceError("A run needs at least one sample: choose a larger limit.")
     fingerprint = _fingerprint(student)
     _check_policy(policy)
+    check_budget(tokens=budget_tokens, cost=budget_cost)
     with transaction.atomic():
         run = Run.objects.create(
             project=project,
@@ -62,7 +72,11 @@ def start_run(
                 policy=policy,
                 protocol=protocol,
                 template=template,
+                prompts=prompts,
+                reuse=reuse,
             ),
+            budget_tokens=budget_tokens,
+            budget_cost=budget_cost,
             notice=missing_key(teacher),
             student_fingerprint=fingerprint,
             created_by=user,
@@ -80,16 +94,22 @@ def run_config(
     policy: PolicySpec,
     protocol: str = "",
     template: str = "",
+    prompts: PromptSet = DEFAULT,
+    reuse: bool = True,
 ) -> dict[str, Any]:
     """The frozen copy that a run keeps of all that shapes its result.
 
-    ``protocol`` and ``template`` replace those of the teacher and the student.
+    ``protocol`` and ``template`` replace those of the teacher and the student. Raises ServiceError.
     """
+    for name, sentence in problems(prompts.as_dict()).items():
+        raise ServiceError(f"{RULES[name].label}: {sentence}")
     return {
         "teacher": teacher_spec(teacher, protocol=protocol).as_dict(),
         "student": student_spec(student, template=template).as_dict(),
         "policy": policy.as_dict(),
-        "prompt_version": PROMPT_VERSION,
+        "prompts": prompts.as_dict(),
+        "prompt_version": prompts.version,
+        "reuse": reuse,
     }
 
 
@@ -118,6 +138,25 @@ def cancel_run(*, run: Run) -> None:
     ):
         raise ServiceError(f"This run is {_status(run)} already: there is nothing to cancel.")
     audit.record("run.cancelled", run)
+
+
+def set_budget(*, run: Run, tokens: int | None, cost: Decimal | None) -> None:
+    """Raise, lower or lift the budget of a run that is not over. It holds from the next question.
+
+    A run that its budget had paused goes on. Raises ServiceError.
+    """
+    check_budget(tokens=tokens, cost=cost)
+    with transaction.atomic():
+        open_runs = Run.objects.filter(pk=run.pk, status__in=[Status.RUNNING, Status.PAUSED])
+        if not open_runs.update(budget_tokens=tokens, budget_cost=cost):
+            raise ServiceError(f"This run is {_status(run)}: it needs no budget any more.")
+        audit.record("run.budget_set", run, tokens=tokens, cost=None if cost is None else str(cost))
+        run.refresh_from_db()
+        if run.notice.startswith(SPENT_NOTICE) and has_room(run):
+            open_runs.update(notice="")
+            if run.status == Status.PAUSED:
+                resume_run(run=run)
+            run.refresh_from_db()
 
 
 def retry_failed(*, run: Run, run_sample: RunSample | None = None, reason: str = "") -> int:

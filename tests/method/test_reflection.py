@@ -9,7 +9,6 @@ import pytest
 from refinement.method.errors import ReplyError
 from refinement.method.pairs import Pair
 from refinement.method.reflection import (
-    PROMPT_VERSION,
     PROTOCOLS,
     reflect_on_instruction,
     reflect_on_response,
@@ -54,7 +53,6 @@ def reflect(server, function, pair, protocol):
 
 def test_the_protocols_are_those_that_an_endpoint_can_have():
     assert set(PROTOCOLS) == set(Endpoint.Protocol.values)
-    assert PROMPT_VERSION
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -222,12 +222,31 @@ def test_the_manifest_says_how_the_file_came_about(room: Room, files: Path) -> N
         },
         "dataset": {"name": "Tips", "sha256": "d" * 64},
         "run": {"id": room.run.pk, "name": "First pass", "status": "running"},
+        "rounds": [
+            {
+                "round": 1,
+                "run": room.run.pk,
+                "name": "First pass",
+                "dataset": {"name": "Tips", "sha256": "d" * 64},
+                "pairs": room.run.dataset.sample_count,
+                "teacher": "house-teacher",
+                "student": "house-student",
+                "prompt_version": "7",
+            }
+        ],
         "teacher": {
             "model": "house-teacher",
             "host": "llm.example",
             "protocol": "tagged",
             "temperature": 0.7,
             "prompt_version": "7",
+            "edited_prompts": {},
+            "is_the_student": False,
+            "questions": 0,
+            "answered_from_storage": 0,
+            "prompt_tokens": 0,
+            "completion_tokens": 0,
+            "cost": 0.0,
         },
         "student": {
             "name": "House student",
@@ -238,12 +257,7 @@ def test_the_manifest_says_how_the_file_came_about(room: Room, files: Path) -> N
             "dtype": "auto",
             "max_length": 2048,
         },
-        "policy": {
-            "name": "paper",
-            "require_response_accepted": True,
-            "max_ifd": None,
-            "max_r_ifd": 1.0,
-        },
+        "policy": PolicySpec(max_ifd=None).as_dict(),
         "counts": {
             "total": 9,
             "kept": 5,

@@ -15,6 +15,7 @@ from refinement.method.asking import ask_again, ask_twice
 from refinement.method.cleaning import clean_instruction, clean_response
 from refinement.method.errors import SchemaRefusedError
 from refinement.method.pairs import Pair, Reflection, TeacherReply
+from refinement.method.prompt_set import DEFAULT
 from refinement.method.protocols import tagged
 from refinement.method.replies import NOTE, UnusableReply, storable, usable_text
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from refinement.method.asking import Ask, Message
+    from refinement.method.prompt_set import PromptSet
 
 FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 
@@ -39,26 +41,26 @@ INSTRUCTION_SCHEMA = _schema("criticism", "new_instruction", "new_response")
 RESPONSE_SCHEMA = _schema("criticism", "new_response")
 
 
-async def reflect_on_instruction(pair: Pair, ask: Ask) -> Reflection:
+async def reflect_on_instruction(pair: Pair, ask: Ask, words: PromptSet = DEFAULT) -> Reflection:
     return await _reflect(
         ask,
         step="reflect_instruction",
         schema=INSTRUCTION_SCHEMA,
-        messages=prompts.reflect_on_instruction(pair, _form(INSTRUCTION_SCHEMA)),
+        messages=prompts.reflect_on_instruction(pair, _form(INSTRUCTION_SCHEMA), words),
         read=lambda reply: read_instruction(reply, pair),
-        tagged_messages=tagged.instruction_messages(pair),
+        tagged_messages=tagged.instruction_messages(pair, words),
         tagged_read=lambda reply: tagged.read_instruction(reply, pair),
     )
 
 
-async def reflect_on_response(pair: Pair, ask: Ask) -> Reflection:
+async def reflect_on_response(pair: Pair, ask: Ask, words: PromptSet = DEFAULT) -> Reflection:
     return await _reflect(
         ask,
         step="reflect_response",
         schema=RESPONSE_SCHEMA,
-        messages=prompts.reflect_on_response(pair, _form(RESPONSE_SCHEMA)),
+        messages=prompts.reflect_on_response(pair, _form(RESPONSE_SCHEMA), words),
         read=lambda reply: read_response(reply, pair),
-        tagged_messages=tagged.response_messages(pair),
+        tagged_messages=tagged.response_messages(pair, words),
         tagged_read=lambda reply: tagged.read_response(reply, pair),
     )
 

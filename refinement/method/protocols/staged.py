@@ -9,10 +9,12 @@ from refinement.method import staged_prompts as prompts
 from refinement.method.asking import ask_twice
 from refinement.method.cleaning import clean_instruction, clean_response, whole_sentences
 from refinement.method.pairs import Pair, Reflection, TeacherReply
+from refinement.method.prompt_set import DEFAULT
 from refinement.method.replies import CUT, NOTE, UnusableReply, is_refusal, usable_text
 
 if TYPE_CHECKING:
     from refinement.method.asking import Ask
+    from refinement.method.prompt_set import PromptSet
 
 # In tokens. A criticism may be cut; a new instruction that is not done by then never will be.
 CRITICISM_LIMIT = 110
@@ -20,19 +22,19 @@ INSTRUCTION_LIMIT = 160
 BYTES_PER_TOKEN = 3
 
 
-async def reflect_on_instruction(pair: Pair, ask: Ask) -> Reflection:
+async def reflect_on_instruction(pair: Pair, ask: Ask, words: PromptSet = DEFAULT) -> Reflection:
     criticism = await ask_twice(
         ask,
         step="criticise_instruction",
-        messages=prompts.criticise_instruction(pair),
+        messages=prompts.criticise_instruction(pair, words),
         read=_criticism,
         max_tokens=CRITICISM_LIMIT,
     )
     instruction = await ask_twice(
         ask,
         step="rewrite_instruction",
-        messages=prompts.rewrite_instruction(pair, criticism),
-        again=lambda _: prompts.rewrite_instruction(pair, criticism, again=True),
+        messages=prompts.rewrite_instruction(pair, criticism, words),
+        again=lambda _: prompts.rewrite_instruction(pair, criticism, words, again=True),
         read=lambda reply: _instruction(reply, pair, labelled=True),
         read_again=lambda reply: _instruction(reply, pair, labelled=False),
         max_tokens=INSTRUCTION_LIMIT + len(pair.instruction.encode()) // BYTES_PER_TOKEN,
@@ -42,27 +44,29 @@ async def reflect_on_instruction(pair: Pair, ask: Ask) -> Reflection:
     response = await ask_twice(
         ask,
         step="answer_instruction",
-        messages=prompts.answer_instruction(renewed),
-        again=lambda reason: prompts.answer_instruction(renewed, briefly=reason == "truncated"),
+        messages=prompts.answer_instruction(renewed, words),
+        again=lambda reason: prompts.answer_instruction(
+            renewed, words, briefly=reason == "truncated"
+        ),
         read=lambda reply: _response(reply, pair),
     )
     return Reflection(criticism=criticism, pair=replace(renewed, response=response))
 
 
-async def reflect_on_response(pair: Pair, ask: Ask) -> Reflection:
+async def reflect_on_response(pair: Pair, ask: Ask, words: PromptSet = DEFAULT) -> Reflection:
     criticism = await ask_twice(
         ask,
         step="criticise_response",
-        messages=prompts.criticise_response(pair),
+        messages=prompts.criticise_response(pair, words),
         read=_criticism,
         max_tokens=CRITICISM_LIMIT,
     )
     response = await ask_twice(
         ask,
         step="rewrite_response",
-        messages=prompts.rewrite_response(pair, criticism),
+        messages=prompts.rewrite_response(pair, criticism, words),
         again=lambda reason: prompts.rewrite_response(
-            pair, criticism, briefly=reason == "truncated"
+            pair, criticism, words, briefly=reason == "truncated"
         ),
         read=lambda reply: _response(reply, pair),
     )

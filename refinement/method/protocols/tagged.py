@@ -15,10 +15,12 @@ from refinement.method import prompts
 from refinement.method.asking import ask_twice
 from refinement.method.cleaning import clean_instruction, clean_response
 from refinement.method.pairs import Pair, Reflection, TeacherReply
+from refinement.method.prompt_set import DEFAULT
 from refinement.method.replies import NOTE, UnusableReply, usable_text
 
 if TYPE_CHECKING:
     from refinement.method.asking import Ask, Message
+    from refinement.method.prompt_set import PromptSet
 
 INSTRUCTION = "New Instruction"
 RESPONSE = "New Response"
@@ -48,38 +50,37 @@ class Tag:
         return f"{self.opening}\n{text}\n{self.closing}"
 
 
-async def reflect_on_instruction(pair: Pair, ask: Ask) -> Reflection:
+async def reflect_on_instruction(pair: Pair, ask: Ask, words: PromptSet = DEFAULT) -> Reflection:
     return await ask_twice(
         ask,
         step="reflect_instruction",
-        messages=instruction_messages(pair),
+        messages=instruction_messages(pair, words),
         read=lambda reply: read_instruction(reply, pair),
     )
 
 
-async def reflect_on_response(pair: Pair, ask: Ask) -> Reflection:
+async def reflect_on_response(pair: Pair, ask: Ask, words: PromptSet = DEFAULT) -> Reflection:
     return await ask_twice(
         ask,
         step="reflect_response",
-        messages=response_messages(pair),
+        messages=response_messages(pair, words),
         read=lambda reply: read_response(reply, pair),
     )
 
 
-def instruction_messages(pair: Pair) -> list[Message]:
+def instruction_messages(pair: Pair, words: PromptSet) -> list[Message]:
     instruction, response = tags_for(pair)
     form = _form(
         instruction.around(prompts.NEW_INSTRUCTION_PLACEHOLDER),
         response.around(prompts.NEW_RESPONSE_PLACEHOLDER),
     )
-    return prompts.reflect_on_instruction(pair, form)
+    return prompts.reflect_on_instruction(pair, form, words)
 
 
-def response_messages(pair: Pair) -> list[Message]:
+def response_messages(pair: Pair, words: PromptSet) -> list[Message]:
     _, response = tags_for(pair)
-    return prompts.reflect_on_response(
-        pair, _form(response.around(prompts.NEW_RESPONSE_PLACEHOLDER))
-    )
+    form = _form(response.around(prompts.NEW_RESPONSE_PLACEHOLDER))
+    return prompts.reflect_on_response(pair, form, words)
 
 
 def read_instruction(reply: TeacherReply, pair: Pair) -> Reflection:
