@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE = 1
 export DJANGO_SETTINGS_MODULE = srt_web.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format bench
+.PHONY: help setup demo up test lint format messages bench
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -51,6 +51,10 @@ format: $(STAMP) ## let ruff and djade lay out the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	git ls-files -z 'templates/*.html' | xargs -0 -r $(BIN)/djade --target-version 5.2
+
+messages: $(STAMP) ## collect the texts for translation and compile them (needs GNU gettext)
+	$(BIN)/python manage.py makemessages --all --no-wrap --no-location --ignore .venv --ignore var --ignore tests
+	$(BIN)/python manage.py compilemessages --ignore .venv --ignore var
 
 bench: $(STAMP) ## measure, as ratios against plain baselines
 	$(BIN)/python benchmarks/score.py $(ARGS)

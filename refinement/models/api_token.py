@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from refinement.models.project import Project
 
@@ -8,10 +9,10 @@ class ApiToken(models.Model):
     """Lets a program act for a person, as far as ``scopes`` go. Only the hash of it is kept."""
 
     class Scope(models.TextChoices):
-        READ = "read", "Read"
-        REVIEW = "review", "Review: decide, undo, comment"
-        WRITE = "write", "Write: upload, run, export, people, webhooks"
-        ADMIN = "admin", "Administer: teachers, students, the audit log"
+        READ = "read", gettext_lazy("Read")
+        REVIEW = "review", gettext_lazy("Review: decide, undo, comment")
+        WRITE = "write", gettext_lazy("Write: upload, run, export, people, webhooks")
+        ADMIN = "admin", gettext_lazy("Administer: teachers, students, the audit log")
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"

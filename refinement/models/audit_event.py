@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from refinement.models.project import Project
 
@@ -15,17 +16,17 @@ class AuditEvent(models.Model):
     """
 
     class Kind(models.TextChoices):
-        SAW = "saw", "Saw"
-        CHANGED = "changed", "Changed"
-        EXPORTED = "exported", "Exported"
-        ADMINISTERED = "administered", "Administered"
-        ENTERED = "entered", "Signed in or out"
-        REFUSED = "refused", "Was refused"
+        SAW = "saw", gettext_lazy("Saw")
+        CHANGED = "changed", gettext_lazy("Changed")
+        EXPORTED = "exported", gettext_lazy("Exported")
+        ADMINISTERED = "administered", gettext_lazy("Administered")
+        ENTERED = "entered", gettext_lazy("Signed in or out")
+        REFUSED = "refused", gettext_lazy("Was refused")
 
     class Via(models.TextChoices):
-        WEB = "web", "Browser"
-        API = "api", "API"
-        COMMAND = "command", "Command line"
+        WEB = "web", gettext_lazy("Browser")
+        API = "api", gettext_lazy("API")
+        COMMAND = "command", gettext_lazy("Command line")
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     kind = models.CharField(max_length=12, choices=Kind)

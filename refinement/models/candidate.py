@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from refinement.method.pairs import Pair
 from refinement.models.run import RunSample
@@ -11,9 +12,9 @@ class Candidate(models.Model):
     """An immutable rewrite of a sample: by the teacher in one of two phases, or by a person."""
 
     class Kind(models.TextChoices):
-        INSTRUCTION = "instruction", "Instruction rewrite"
-        RESPONSE = "response", "Response rewrite"
-        EDIT = "edit", "Human edit"
+        INSTRUCTION = "instruction", gettext_lazy("Instruction rewrite")
+        RESPONSE = "response", gettext_lazy("Response rewrite")
+        EDIT = "edit", gettext_lazy("Human edit")
 
     run_sample = models.ForeignKey(RunSample, on_delete=models.CASCADE, related_name="candidates")
     kind = models.CharField(max_length=12, choices=Kind)

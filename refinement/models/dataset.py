@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from refinement.models.project import Project
 
@@ -18,11 +19,11 @@ class Dataset(models.Model):
     """
 
     class Status(models.TextChoices):
-        DRAFT = "draft", "Not imported yet"
-        PENDING = "pending", "Waiting"
-        IMPORTING = "importing", "Importing"
-        READY = "ready", "Ready"
-        FAILED = "failed", "Failed"
+        DRAFT = "draft", gettext_lazy("Not imported yet")
+        PENDING = "pending", gettext_lazy("Waiting")
+        IMPORTING = "importing", gettext_lazy("Importing")
+        READY = "ready", gettext_lazy("Ready")
+        FAILED = "failed", gettext_lazy("Failed")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=200)

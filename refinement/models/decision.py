@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from refinement.models.candidate import Candidate
 from refinement.models.run import RunSample
@@ -13,17 +14,17 @@ class Decision(models.Model):
     """
 
     class Action(models.TextChoices):
-        ACCEPT = "accept", "Accepted the verdict"
-        ORIGINAL = "original", "Kept the original"
-        CANDIDATE = "candidate", "Took the candidate"
-        EDIT = "edit", "Edited"
-        DROP = "drop", "Dropped"
-        UNDO = "undo", "Undid"
+        ACCEPT = "accept", gettext_lazy("Accepted the verdict")
+        ORIGINAL = "original", gettext_lazy("Kept the original")
+        CANDIDATE = "candidate", gettext_lazy("Took the candidate")
+        EDIT = "edit", gettext_lazy("Edited")
+        DROP = "drop", gettext_lazy("Dropped")
+        UNDO = "undo", gettext_lazy("Undid")
 
     class Basis(models.TextChoices):
-        OWN = "own", "One person's word"
-        AGREEMENT = "agreement", "All reviewers agreed"
-        ADJUDICATION = "adjudication", "An owner settled a disagreement"
+        OWN = "own", gettext_lazy("One person's word")
+        AGREEMENT = "agreement", gettext_lazy("All reviewers agreed")
+        ADJUDICATION = "adjudication", gettext_lazy("An owner settled a disagreement")
 
     run_sample = models.ForeignKey(RunSample, on_delete=models.CASCADE, related_name="decisions")
     user = models.ForeignKey(

@@ -1,13 +1,14 @@
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class Endpoint(models.Model):
     """A teacher: an OpenAI-compatible server. Names the variable of its key, never holds it."""
 
     class Protocol(models.TextChoices):
-        STAGED = "staged", "Staged turns (small models)"
-        TAGGED = "tagged", "One tagged reply (the paper's)"
-        JSON_SCHEMA = "json_schema", "Structured output"
+        STAGED = "staged", gettext_lazy("Staged turns (small models)")
+        TAGGED = "tagged", gettext_lazy("One tagged reply (the paper's)")
+        JSON_SCHEMA = "json_schema", gettext_lazy("Structured output")
 
     name = models.CharField(max_length=120, unique=True)
     base_url = models.URLField(max_length=500)

@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from refinement.models.run import Run
 
@@ -8,10 +9,10 @@ class Export(models.Model):
     """What left: the selection of a run as a file, with a manifest that says how it came about."""
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Waiting"
-        WRITING = "writing", "Writing"
-        READY = "ready", "Ready"
-        FAILED = "failed", "Failed"
+        PENDING = "pending", gettext_lazy("Waiting")
+        WRITING = "writing", gettext_lazy("Writing")
+        READY = "ready", gettext_lazy("Ready")
+        FAILED = "failed", gettext_lazy("Failed")
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="exports")
     options = models.JSONField(default=dict)  # format, filters, columns: see services/exports.py

@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class Project(models.Model):
@@ -22,9 +23,9 @@ class Membership(models.Model):
     """What a person may do in a project: an owner all of it, a reviewer decide, a viewer read."""
 
     class Role(models.TextChoices):
-        OWNER = "owner", "Owner"
-        REVIEWER = "reviewer", "Reviewer"
-        VIEWER = "viewer", "Viewer"
+        OWNER = "owner", gettext_lazy("Owner")
+        REVIEWER = "reviewer", gettext_lazy("Reviewer")
+        VIEWER = "viewer", gettext_lazy("Viewer")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(

@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from refinement.models.dataset import Dataset
 from refinement.models.endpoint import Endpoint
@@ -13,10 +14,10 @@ class Run(models.Model):
     """One refinement of one dataset. ``config`` is the frozen copy of all that shaped it."""
 
     class Status(models.TextChoices):
-        RUNNING = "running", "Running"
-        PAUSED = "paused", "Paused"
-        CANCELLED = "cancelled", "Cancelled"
-        COMPLETE = "complete", "Complete"
+        RUNNING = "running", gettext_lazy("Running")
+        PAUSED = "paused", gettext_lazy("Paused")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
+        COMPLETE = "complete", gettext_lazy("Complete")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="runs")
@@ -63,17 +64,17 @@ class RunSample(models.Model):
     """
 
     class Stage(models.TextChoices):
-        REFLECT_INSTRUCTION = "reflect_instruction", "Reflect on the instruction"
-        SELECT_INSTRUCTION = "select_instruction", "Select on the instruction"
-        REFLECT_RESPONSE = "reflect_response", "Reflect on the response"
-        SELECT_RESPONSE = "select_response", "Select on the response"
-        DONE = "done", "Done"
+        REFLECT_INSTRUCTION = "reflect_instruction", gettext_lazy("Reflect on the instruction")
+        SELECT_INSTRUCTION = "select_instruction", gettext_lazy("Select on the instruction")
+        REFLECT_RESPONSE = "reflect_response", gettext_lazy("Reflect on the response")
+        SELECT_RESPONSE = "select_response", gettext_lazy("Select on the response")
+        DONE = "done", gettext_lazy("Done")
 
     class State(models.TextChoices):
-        READY = "ready", "Ready"
-        LEASED = "leased", "In work"
-        FAILED = "failed", "Failed"
-        DONE = "done", "Done"
+        READY = "ready", gettext_lazy("Ready")
+        LEASED = "leased", gettext_lazy("In work")
+        FAILED = "failed", gettext_lazy("Failed")
+        DONE = "done", gettext_lazy("Done")
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="run_samples")
     sample = models.ForeignKey(Sample, on_delete=models.PROTECT, related_name="run_samples")

@@ -1,6 +1,7 @@
 import json
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from refinement.method.pairs import Pair, Turn
 from refinement.models.dataset import Dataset
@@ -76,8 +77,8 @@ class GivenRewrite(models.Model):
     """A rewrite that came with the data. A run of the sample begins with it as a Candidate."""
 
     class Kind(models.TextChoices):
-        INSTRUCTION = "instruction", "Instruction rewrite"
-        RESPONSE = "response", "Response rewrite"
+        INSTRUCTION = "instruction", gettext_lazy("Instruction rewrite")
+        RESPONSE = "response", gettext_lazy("Response rewrite")
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="given_rewrites")
     position = models.PositiveIntegerField()  # of its sample

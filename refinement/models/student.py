@@ -1,20 +1,21 @@
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class Student(models.Model):
     """The model that will be trained, and so the one whose losses decide."""
 
     class Template(models.TextChoices):
-        VICUNA = "vicuna", "Vicuna"
-        ALPACA = "alpaca", "Alpaca"
-        WIZARDLM = "wizardlm", "WizardLM"
-        NONE = "none", "None"
-        CHAT = "chat", "The model's own chat template"
+        VICUNA = "vicuna", gettext_lazy("Vicuna")
+        ALPACA = "alpaca", gettext_lazy("Alpaca")
+        WIZARDLM = "wizardlm", gettext_lazy("WizardLM")
+        NONE = "none", gettext_lazy("None")
+        CHAT = "chat", gettext_lazy("The model's own chat template")
 
     class Dtype(models.TextChoices):
-        AUTO = "auto", "auto"
-        FLOAT32 = "float32", "float32"
-        BFLOAT16 = "bfloat16", "bfloat16"
+        AUTO = "auto", gettext_lazy("auto")
+        FLOAT32 = "float32", gettext_lazy("float32")
+        BFLOAT16 = "bfloat16", gettext_lazy("bfloat16")
 
     name = models.CharField(max_length=120, unique=True)
     path = models.CharField(max_length=500)

@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from refinement.models.dataset import Dataset
 from refinement.models.endpoint import Endpoint
@@ -14,10 +15,10 @@ class Trial(models.Model):
     """
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Waiting"
-        RUNNING = "running", "The teacher is asked"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
+        PENDING = "pending", gettext_lazy("Waiting")
+        RUNNING = "running", gettext_lazy("The teacher is asked")
+        DONE = "done", gettext_lazy("Done")
+        FAILED = "failed", gettext_lazy("Failed")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="trials")
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="trials")

@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from refinement.models.project import Project
 
@@ -13,10 +14,10 @@ class Webhook(models.Model):
     """
 
     class Event(models.TextChoices):
-        RUN_FINISHED = "run.finished", "A run is complete"
-        RUN_PAUSED = "run.paused", "A run paused itself and waits for a person"
-        BUDGET_REACHED = "run.budget_reached", "A run has spent its budget"
-        EXPORT_READY = "export.ready", "An export is ready"
+        RUN_FINISHED = "run.finished", gettext_lazy("A run is complete")
+        RUN_PAUSED = "run.paused", gettext_lazy("A run paused itself and waits for a person")
+        BUDGET_REACHED = "run.budget_reached", gettext_lazy("A run has spent its budget")
+        EXPORT_READY = "export.ready", gettext_lazy("An export is ready")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="webhooks")
     url = models.CharField(max_length=500)
@@ -38,9 +39,9 @@ class WebhookDelivery(models.Model):
     """One message to one address, sent until it is taken or too many tries have failed."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Given up"
+        WAITING = "waiting", gettext_lazy("Waiting")
+        SENT = "sent", gettext_lazy("Sent")
+        FAILED = "failed", gettext_lazy("Given up")
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=40)

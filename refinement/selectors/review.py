@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import F
+from django.utils.translation import gettext
 
 from refinement.method.pairs import Side
 from refinement.models import Candidate, Decision, Run, RunSample, Score, TeacherCall, Verdict
@@ -151,7 +152,7 @@ def _versions(run_sample: RunSample, verdict: Verdict | None) -> list[Version]:
     versions = [
         Version(
             key=ORIGINAL,
-            name="Original",
+            name=gettext("Original"),
             pair=run_sample.sample.as_pair(),
             score=scores.get(None),
             chosen=chosen == ORIGINAL,
@@ -197,7 +198,8 @@ def _won(candidate: Candidate, verdict: Verdict | None) -> bool | None:
 def _name(candidate: Candidate) -> str:
     match candidate.kind:
         case Candidate.Kind.INSTRUCTION:
-            return "Rewrite 1"
+            return gettext("Rewrite 1")
         case Candidate.Kind.RESPONSE:
-            return "Rewrite 2"
-    return f"Edit by {candidate.created_by.get_username() if candidate.created_by else 'nobody'}"
+            return gettext("Rewrite 2")
+    who = candidate.created_by.get_username() if candidate.created_by else gettext("nobody")
+    return gettext("Edit by %(who)s") % {"who": who}

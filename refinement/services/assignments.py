@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.models import Assignment
 from refinement.selectors.review_sharing import reviewers_of
@@ -42,7 +43,11 @@ def distribute(*, run: Run, people: Sequence[User], reviewers_per_pair: int, by:
     """
     if len(people) < reviewers_per_pair:
         raise ServiceError(
-            f"Each pair goes to {reviewers_per_pair} reviewers: choose at least so many people."
+            gettext(
+                "Each pair goes to %(reviewers_per_pair)s reviewers: choose at least so many "
+                "people."
+            )
+            % {"reviewers_per_pair": reviewers_per_pair}
         )
     _refuse_strangers(run, people)
     free = run.run_samples.filter(decision=None, assignments=None)
@@ -94,5 +99,6 @@ def _refuse_strangers(run: Run, people: Sequence[User]) -> None:
     for person in people:
         if person.pk not in able:
             raise ServiceError(
-                f"{person} may not decide in this project: make them a reviewer first."
+                gettext("%(person)s may not decide in this project: make them a reviewer first.")
+                % {"person": person}
             )

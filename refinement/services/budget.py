@@ -14,6 +14,7 @@ from enum import Enum
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from refinement.models import Run, RunSample
 from refinement.services.errors import ServiceError
@@ -113,6 +114,6 @@ def _spent_sentence(run: Run, *, for_student: bool) -> str:
 def check_budget(*, tokens: int | None, cost: Decimal | None) -> None:
     """Raises ServiceError for a budget that is none."""
     if tokens is not None and not 1 <= tokens <= MOST_TOKENS:
-        raise ServiceError("A budget is at least one token; leave it empty for no bound.")
+        raise ServiceError(gettext("A budget is at least one token; leave it empty for no bound."))
     if cost is not None and not (cost.is_finite() and 0 < cost <= MOST_COST):
-        raise ServiceError("A budget in money is above 0; leave it empty for no bound.")
+        raise ServiceError(gettext("A budget in money is above 0; leave it empty for no bound."))

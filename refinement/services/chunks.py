@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from refinement.models import Dataset, Upload
 from refinement.services import audit
@@ -55,7 +56,7 @@ def begin_upload(
     Raises ServiceError for an empty or too large file, or a disk without room for it.
     """
     if size_bytes < 1:
-        raise ServiceError("The file is empty. Choose another one.")
+        raise ServiceError(gettext("The file is empty. Choose another one."))
     refuse_too_large(size_bytes)
     forget_stale_uploads()
     filename = clean_filename(filename)
@@ -94,12 +95,12 @@ def receive_chunk(*, upload: Upload, offset: int, body: Body, length: int) -> in
     if offset != upload.received_bytes:
         raise WrongPlace(upload.received_bytes)
     if offset + length > upload.size_bytes:
-        raise ServiceError("More was sent than the file has. Choose the file again.")
+        raise ServiceError(gettext("More was sent than the file has. Choose the file again."))
     try:
         received = offset + _write(part_of(upload), offset, body, length)
     except FileNotFoundError:
         upload.delete()
-        raise ServiceError("This upload is gone. Choose the file again.") from None
+        raise ServiceError(gettext("This upload is gone. Choose the file again.")) from None
     except OSError as error:
         if error.errno is None:  # not the disk: the sender is gone
             raise
@@ -128,7 +129,9 @@ def _write(path: Path, offset: int, body: Body, length: int) -> int:
 def finish_upload(*, upload: Upload, name: str = "") -> Dataset:
     """Make a draft dataset of a file that is here whole. Raises ServiceError."""
     if upload.received_bytes != upload.size_bytes:
-        raise ServiceError("The file is not here whole. Choose it again, and the rest is sent.")
+        raise ServiceError(
+            gettext("The file is not here whole. Choose it again, and the rest is sent.")
+        )
     name = clean_name(name, upload.filename)
     storage, place = Dataset().file.storage, new_place()
     target = Path(storage.path(place))
@@ -136,7 +139,7 @@ def finish_upload(*, upload: Upload, name: str = "") -> Dataset:
     with transaction.atomic():
         gone, _ = Upload.objects.filter(pk=upload.pk).delete()
         if not gone:
-            raise ServiceError("This file was stored already.")
+            raise ServiceError(gettext("This file was stored already."))
         dataset = Dataset.objects.create(
             project=upload.project,
             name=name,
@@ -169,6 +172,9 @@ def _check_room(size_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if size_bytes + _RESERVE > free:
         raise ServiceError(
-            f"The server's disk has no room for this file: {filesizeformat(free)} are free. "
-            "Ask whoever runs the server to make some."
+            gettext(
+                "The server's disk has no room for this file: %(free)s are free. Ask whoever "
+                "runs the server to make some."
+            )
+            % {"free": filesizeformat(free)}
         )

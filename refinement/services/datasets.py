@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.formats.records import printable
 from refinement.formats.shape import EVERY, LAST
@@ -105,9 +106,9 @@ def clean_name(name: str, filename: str) -> str:
     stem = filename.removesuffix(".gz").removesuffix(".zst")
     name = name.strip() or printable(PurePath(stem).stem, 200)
     if len(name) > 200:
-        raise ServiceError("A dataset's name may have 200 characters at most.")
+        raise ServiceError(gettext("A dataset's name may have 200 characters at most."))
     if "\x00" in name:
-        raise ServiceError("The name has a character that is not text (NUL).")
+        raise ServiceError(gettext("The name has a character that is not text (NUL)."))
     return name
 
 
@@ -138,7 +139,9 @@ def start_import(
             dry_run=dry_run,
         )
         if not changed:
-            raise ServiceError("This file is imported already, or its import is under way.")
+            raise ServiceError(
+                gettext("This file is imported already, or its import is under way.")
+            )
         _delete_contents(dataset)
         audit.record("dataset.checked" if dry_run else "dataset.imported", dataset)
         wake("refinement.import_dataset", dataset.pk)
@@ -154,7 +157,7 @@ def cancel_import(*, dataset: Dataset) -> None:
             pk=dataset.pk, status__in=[Status.PENDING, Status.IMPORTING]
         ).update(**_blank(), status=Status.DRAFT, lease_expires_at=None, dry_run=False)
         if not changed:
-            raise ServiceError("This import has ended already: there is nothing to stop.")
+            raise ServiceError(gettext("This import has ended already: there is nothing to stop."))
         _delete_contents(dataset)
         audit.record("dataset.stopped", dataset)
 
@@ -164,7 +167,7 @@ def reopen(*, dataset: Dataset) -> None:
     with transaction.atomic():
         failed = Dataset.objects.filter(pk=dataset.pk, status=Status.FAILED)
         if not failed.update(**_blank(), status=Status.DRAFT):
-            raise ServiceError("Only an import that failed can be tried in another way.")
+            raise ServiceError(gettext("Only an import that failed can be tried in another way."))
         _delete_contents(dataset)
 
 
@@ -175,7 +178,8 @@ def delete_dataset(*, dataset: Dataset) -> None:
         names = list(locked.runs.values_list("name", flat=True)[:3])
         if names:
             raise ServiceError(
-                f"“{locked.name}” is used by runs ({', '.join(names)}), so it cannot be deleted."
+                gettext("“%(name)s” is used by runs (%(names)s), so it cannot be deleted.")
+                % {"name": locked.name, "names": ", ".join(names)}
             )
         _delete_contents(locked)
         audit.record("dataset.deleted", locked, sha256=locked.sha256)
@@ -201,7 +205,10 @@ def _delete_contents(dataset: Dataset) -> None:
 def _checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         if value not in OPTIONS.get(name, ()):
-            raise ServiceError(f"An import knows no “{name}” of “{value}”.")
+            raise ServiceError(
+                gettext("An import knows no “%(name)s” of “%(value)s”.")
+                % {"name": name, "value": value}
+            )
     return {name: options.get(name, known[0]) for name, known in OPTIONS.items()}
 
 
@@ -211,11 +218,16 @@ def _checked_mapping(name: str, mapping: Mapping[str, str], turns: str) -> dict[
     try:
         shape = shape_of(name, mapping, turns=turns)
     except KeyError:
-        raise ServiceError(f"There is no format “{name}”.") from None
+        raise ServiceError(gettext("There is no format “%(name)s”.") % {"name": name}) from None
     except ValueError as error:
-        raise ServiceError(f"This mapping does not fit: {error}.") from None
+        raise ServiceError(
+            gettext("This mapping does not fit: %(error)s.") % {"error": error}
+        ) from None
     missing = [field for field in shape.required if not shape.mapping.get(field)]
     if missing:
-        raise ServiceError(f"Choose the field that holds {shape.fields[missing[0]]}.")
+        raise ServiceError(
+            gettext("Choose the field that holds %(missing)s.")
+            % {"missing": shape.fields[missing[0]]}
+        )
     # An empty name says that a usual field is not taken.
     return dict.fromkeys(shape.defaults, "") | shape.mapping

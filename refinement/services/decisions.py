@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from refinement.models import Candidate, Comment, Decision, RunSample, User, Verdict
 from refinement.services import audit, policies
@@ -100,7 +101,9 @@ def undo_decision(*, run_sample: RunSample, user: User, seen: int | None = None)
         _refuse_stale(locked, user, seen)
         undone = locked.decision
         if undone is None:
-            raise ServiceError("There is nothing to undo: no decision counts for this pair.")
+            raise ServiceError(
+                gettext("There is nothing to undo: no decision counts for this pair.")
+            )
         decision = Decision.objects.create(
             run_sample=locked,
             user=user,
@@ -119,11 +122,17 @@ def add_comment(*, run_sample: RunSample, user: User, text: str) -> Comment:
     """Add a remark, which changes nothing that is exported."""
     text = text.strip()
     if not text:
-        raise ServiceError("Write something before you save the comment.")
+        raise ServiceError(gettext("Write something before you save the comment."))
     if len(text) > COMMENT_LIMIT_CHARACTERS:
         raise ServiceError(
-            f"The comment has {len(text):,} characters; shorten it to "
-            f"{COMMENT_LIMIT_CHARACTERS:,} at most."
+            gettext(
+                "The comment has %(text)s characters; shorten it to "
+                "%(comment_limit_characters)s at most."
+            )
+            % {
+                "text": f"{len(text):,}",
+                "comment_limit_characters": f"{COMMENT_LIMIT_CHARACTERS:,}",
+            }
         )
     _refuse_unstorable(text, "comment")
     with transaction.atomic():
@@ -135,7 +144,7 @@ def add_comment(*, run_sample: RunSample, user: User, text: str) -> Comment:
 def check_action(action: str) -> None:
     """Raises ServiceError for what is no action, or none that a person may send."""
     if action not in Decision.Action.values or action == Decision.Action.UNDO:
-        raise ServiceError("Choose accept, original, candidate, edit or drop.")
+        raise ServiceError(gettext("Choose accept, original, candidate, edit or drop."))
 
 
 def lock(run_sample: RunSample) -> RunSample:
@@ -177,7 +186,7 @@ def _refuse_stale(run_sample: RunSample, user: User, seen: int | None) -> None:
         return
     latest = run_sample.decisions.select_related("user", "candidate").last()
     if latest is None:
-        raise ServiceError("That decision does not belong to this pair. Reload the page.")
+        raise ServiceError(gettext("That decision does not belong to this pair. Reload the page."))
     raise DecisionConflict(latest=latest, current=run_sample.decision, reader=user)
 
 
@@ -190,7 +199,7 @@ def target(
 ) -> Candidate | None:
     """The candidate that the decision exports, made on the spot for an edit."""
     if candidate is not None and candidate.run_sample_id != run_sample.pk:
-        raise ServiceError("That candidate belongs to another pair. Reload the page.")
+        raise ServiceError(gettext("That candidate belongs to another pair. Reload the page."))
     match action:
         case Decision.Action.ACCEPT:
             if not Verdict.objects.filter(run_sample=run_sample, kept__isnull=False).exists():
@@ -198,7 +207,7 @@ def target(
         case Decision.Action.CANDIDATE:
             if candidate is None:
                 raise ServiceError(
-                    "There is no candidate to take. Keep the original, edit or drop."
+                    gettext("There is no candidate to take. Keep the original, edit or drop.")
                 )
             return candidate
         case Decision.Action.EDIT:
@@ -208,8 +217,10 @@ def target(
 
 def _refuse_accept() -> NoReturn:
     raise ServiceError(
-        "The student has not finished judging this pair, so there is no verdict to accept yet. "
-        "Keep the original, edit or drop it, or come back later."
+        gettext(
+            "The student has not finished judging this pair, so there is no verdict to accept yet. "
+            "Keep the original, edit or drop it, or come back later."
+        )
     )
 
 
@@ -217,11 +228,14 @@ def _make_edit(
     run_sample: RunSample, user: User, base: Candidate | None, edit: Pair | None
 ) -> Candidate:
     if edit is None:
-        raise ServiceError("Send the edited instruction and response.")
+        raise ServiceError(gettext("Send the edited instruction and response."))
     _refuse_bad_edit(edit)
     if _same_texts(base or run_sample.sample, edit):
         raise ServiceError(
-            "Nothing was changed. Change a text, or leave the editor and take the pair as it is."
+            gettext(
+                "Nothing was changed. Change a text, or leave the editor and take the pair "
+                "as it is."
+            )
         )
     return Candidate.objects.create(
         run_sample=run_sample,
@@ -237,20 +251,29 @@ def _make_edit(
 def _refuse_bad_edit(edit: Pair) -> None:
     for name, text in (("instruction", edit.instruction), ("response", edit.response)):
         if not text.strip():
-            raise ServiceError(f"The {name} is empty. Write one, or drop the pair.")
+            raise ServiceError(
+                gettext("The %(name)s is empty. Write one, or drop the pair.") % {"name": name}
+            )
     for name in ("instruction", "input", "response"):
         _refuse_unstorable(getattr(edit, name), name)
     length = len(edit.instruction) + len(edit.input) + len(edit.response)
     if length > EDIT_LIMIT_CHARACTERS:
         raise ServiceError(
-            f"The pair has {length:,} characters; shorten it to {EDIT_LIMIT_CHARACTERS:,} at most."
+            gettext(
+                "The pair has %(length)s characters; shorten it to %(edit_limit_characters)s "
+                "at most."
+            )
+            % {"length": f"{length:,}", "edit_limit_characters": f"{EDIT_LIMIT_CHARACTERS:,}"}
         )
 
 
 def _refuse_unstorable(text: str, name: str) -> None:
     """NUL and lone surrogates cannot be stored by every database; nobody types them."""
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ServiceError(f"The {name} has a character that is not text (NUL or half of a pair).")
+        raise ServiceError(
+            gettext("The %(name)s has a character that is not text (NUL or half of a pair).")
+            % {"name": name}
+        )
 
 
 def _same_texts(known: object, edit: Pair) -> bool:

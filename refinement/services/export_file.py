@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
+from django.utils.translation import gettext
+
 from refinement.formats.alpaca import write_record
 from refinement.selectors.selection import FAILED, UNFINISHED, SelectedPair, effective_pairs
 from refinement.services.errors import ServiceError
@@ -43,12 +45,14 @@ class ExportOptions:
         """Raises ServiceError for an unknown option or value."""
         unknown = sorted(set(options) - {option.name for option in fields(cls)})
         if unknown:
-            raise ServiceError(f"An export has no option “{unknown[0]}”.")
+            raise ServiceError(
+                gettext("An export has no option “%(unknown)s”.") % {"unknown": unknown[0]}
+            )
         made = cls(**options)
         if made.include not in {"kept", "all"}:
-            raise ServiceError("Choose what to export: the kept pairs, or all.")
+            raise ServiceError(gettext("Choose what to export: the kept pairs, or all."))
         if not isinstance(made.with_scores, bool):
-            raise ServiceError("Choose whether to export the scores: yes or no.")
+            raise ServiceError(gettext("Choose whether to export the scores: yes or no."))
         return made
 
     def as_dict(self) -> dict[str, Any]:
@@ -135,7 +139,10 @@ def _line(selected: SelectedPair, *, with_scores: bool) -> bytes:
     try:
         record = write_record(selected.pair, selected.extra, selected.layout)
     except ValueError as error:
-        raise ServiceError(f"Pair {selected.position + 1} cannot be exported: {error}.") from error
+        raise ServiceError(
+            gettext("Pair %(position)s cannot be exported: %(error)s.")
+            % {"position": selected.position + 1, "error": error}
+        ) from error
     if with_scores:
         record[SCORES_FIELD] = scores_record(selected)
     return (json.dumps(record, ensure_ascii=False).translate(_LINE_ENDS) + "\n").encode()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from refinement.models import ApiRequest
 from refinement.services.errors import ServiceError
@@ -28,7 +29,10 @@ def begin(*, user: User, key: str, fingerprint: str) -> ApiRequest:
     Raises KeyInUse where the first one is at work, or was another request.
     """
     if not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
-        raise ServiceError(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters.")
+        raise ServiceError(
+            gettext("An Idempotency-Key has 1 to %(longest_key)s printable characters.")
+            % {"longest_key": LONGEST_KEY}
+        )
     ApiRequest.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
     try:
         with transaction.atomic():

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.method import student_files
 from refinement.method.errors import StudentError
@@ -120,7 +121,7 @@ def create_student(
         max_length=max_length,
     )
     if max_length < 16:
-        raise ServiceError("A student needs a max length of 16 tokens or more.")
+        raise ServiceError(gettext("A student needs a max length of 16 tokens or more."))
     _validate(student)
     try:
         student_files.check_student_path(student.path, student.revision)
@@ -138,7 +139,10 @@ def teacher_spec(endpoint: Endpoint, *, protocol: str = "") -> TeacherSpec:
     """The endpoint as a plain value; ``protocol`` replaces its own. Raises ServiceError."""
     if protocol and protocol not in Endpoint.Protocol.values:
         known = ", ".join(Endpoint.Protocol.values)
-        raise ServiceError(f"“{protocol}” is no protocol: choose one of {known}.")
+        raise ServiceError(
+            gettext("“%(protocol)s” is no protocol: choose one of %(known)s.")
+            % {"protocol": protocol, "known": known}
+        )
     return TeacherSpec(
         base_url=endpoint.base_url,
         model=endpoint.model,
@@ -157,7 +161,10 @@ def student_spec(student: Student, *, template: str = "") -> StudentSpec:
     """The student as a plain value; ``template`` replaces its own. Raises ServiceError."""
     if template and template not in Student.Template.values:
         known = ", ".join(Student.Template.values)
-        raise ServiceError(f"“{template}” is no template: choose one of {known}.")
+        raise ServiceError(
+            gettext("“%(template)s” is no template: choose one of %(known)s.")
+            % {"template": template, "known": known}
+        )
     if template and template != student.template:
         try:
             _check_template(student, template)
@@ -196,18 +203,23 @@ def _checked_url(base_url: str) -> str:
         valid = False
     if not valid or any(character.isspace() for character in base_url):
         raise ServiceError(
-            "Give the teacher's address as a URL, for example http://localhost:8000/v1."
+            gettext("Give the teacher's address as a URL, for example http://localhost:8000/v1.")
         )
     version_alone = {name for name, _ in parse_qsl(parts.query)} <= {AZURE_VERSION}
     if parts.username or parts.password or parts.fragment or not version_alone:
         raise ServiceError(
-            "Give the URL without user, password or parameters (but Azure's api-version): a key "
-            "goes into an environment variable, which you name here."
+            gettext(
+                "Give the URL without user, password or parameters (but Azure's "
+                "api-version): a key "
+                "goes into an environment variable, which you name here."
+            )
         )
     if parts.path.endswith("/chat/completions"):
-        raise ServiceError("Give the URL without /chat/completions at its end: we add that.")
+        raise ServiceError(
+            gettext("Give the URL without /chat/completions at its end: we add that.")
+        )
     if len(base_url) > 500:
-        raise ServiceError("A teacher's URL may have 500 characters at most.")
+        raise ServiceError(gettext("A teacher's URL may have 500 characters at most."))
     refuse_private(base_url)
     return base_url
 
@@ -217,11 +229,16 @@ def _checked_variable(name: str) -> str:
     if name and not VARIABLE_NAME.fullmatch(name):
         # Not repeated in the message: it may be the key itself.
         raise ServiceError(
-            "Give the name of the environment variable that holds the key, such as "
-            "TEACHER_API_KEY, and never the key itself."
+            gettext(
+                "Give the name of the environment variable that holds the key, such as "
+                "TEACHER_API_KEY, and never the key itself."
+            )
         )
     if name in OUR_SECRETS:
-        raise ServiceError(f"{name} is a secret of this service, not the key of a teacher.")
+        raise ServiceError(
+            gettext("%(name)s is a secret of this service, not the key of a teacher.")
+            % {"name": name}
+        )
     return name
 
 
@@ -232,15 +249,15 @@ def _check_template(student: Student, template: str) -> None:
 
 def _check_limits(endpoint: Endpoint) -> None:
     if not 1 <= endpoint.max_concurrency <= 1000:
-        raise ServiceError("A teacher's concurrency must be from 1 to 1000 requests.")
+        raise ServiceError(gettext("A teacher's concurrency must be from 1 to 1000 requests."))
     if endpoint.max_tokens < 16:
-        raise ServiceError("A reply needs at least 16 tokens: raise the limit.")
+        raise ServiceError(gettext("A reply needs at least 16 tokens: raise the limit."))
     if not 0 <= endpoint.temperature <= 2:
-        raise ServiceError("The temperature must be from 0 to 2.")
+        raise ServiceError(gettext("The temperature must be from 0 to 2."))
     if not 1 <= endpoint.timeout_seconds <= 3600:
-        raise ServiceError("The timeout must be from 1 to 3600 seconds.")
+        raise ServiceError(gettext("The timeout must be from 1 to 3600 seconds."))
     if endpoint.price_prompt < 0 or endpoint.price_completion < 0:
-        raise ServiceError("A price cannot be below zero.")
+        raise ServiceError(gettext("A price cannot be below zero."))
 
 
 def _validate(record: Any, *, exclude: set[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.models import Candidate, Decision, Opinion, RunSample
 from refinement.selectors.opinions import current_opinions, outcome_of
@@ -46,8 +47,10 @@ def give_opinion(
         mine = locked.opinion_rows.filter(user=user, is_current=True).first()
         if mine is None and locked.opinions >= plan.reviewers_per_pair:
             raise ServiceError(
-                "Enough others have judged this pair meanwhile; your opinion is not needed. "
-                "Go on to the next one."
+                gettext(
+                    "Enough others have judged this pair meanwhile; your opinion is not needed. "
+                    "Go on to the next one."
+                )
             )
         if mine is not None:
             if _repeats(mine, action, candidate, edit):
@@ -71,7 +74,9 @@ def withdraw_opinion(*, run_sample: RunSample, user: User) -> None:
         _refuse_settled(locked)
         mine = locked.opinion_rows.filter(user=user, is_current=True).first()
         if mine is None:
-            raise ServiceError("There is nothing to take back: you have no opinion on this pair.")
+            raise ServiceError(
+                gettext("There is nothing to take back: you have no opinion on this pair.")
+            )
         _end(mine)
         _conclude(locked, user, plan_of(locked.run))
         audit.record("pair.opinion_withdrawn", run_sample, user=user)
@@ -81,8 +86,11 @@ def _refuse_settled(run_sample: RunSample) -> None:
     decision = run_sample.decision
     if decision is not None and decision.basis != Basis.AGREEMENT:
         raise ServiceError(
-            f"{decision.user} has settled this pair; opinions on it are closed. "
-            "Ask an owner of the project to undo the decision first."
+            gettext(
+                "%(user)s has settled this pair; opinions on it are closed. Ask an owner of "
+                "the project to undo the decision first."
+            )
+            % {"user": decision.user}
         )
 
 

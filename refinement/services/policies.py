@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from refinement.method.errors import MethodError
 from refinement.method.policies import get_policy
@@ -36,7 +37,7 @@ def use_policy(*, run: Run, policy: PolicySpec, user: User | None) -> PolicyChan
     with transaction.atomic():
         locked = Run.objects.select_for_update().get(pk=run.pk)
         if PolicySpec.from_dict(locked.config.get("policy", {})) == policy:
-            raise ServiceError("That is the run's policy already: nothing changes.")
+            raise ServiceError(gettext("That is the run's policy already: nothing changes."))
         change = _change(locked, policy, user)
         audit.record("run.policy", run, user=user, policy=policy.name, version=change.version)
     run.refresh_from_db(fields=["config", "policy_version", "cut_applied"])

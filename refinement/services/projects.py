@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.models import Membership, Project
 from refinement.services import audit
@@ -39,7 +40,8 @@ def add_member(*, project: Project, user: "User", role: str) -> Membership:
     )
     if not created:
         raise ServiceError(
-            f"{user} is a member already, as {membership.role}. Change the role in the list."
+            gettext("%(user)s is a member already, as %(role)s. Change the role in the list.")
+            % {"user": user, "role": membership.role}
         )
     audit.record("member.added", project, member=user.username, role=role)
     return membership
@@ -83,20 +85,22 @@ def _check_not_last_owner(membership: Membership) -> None:
     )
     if not others.exists():
         raise ServiceError(
-            f"{membership.user} is the last owner of “{membership.project.name}”. "
-            "Make somebody else an owner first."
+            gettext("%(user)s is the last owner of “%(name)s”. Make somebody else an owner first.")
+            % {"user": membership.user, "name": membership.project.name}
         )
 
 
 def _check_role(role: str) -> None:
     if role not in Membership.Role.values:
-        raise ServiceError(f"“{role}” is no role: choose owner, reviewer or viewer.")
+        raise ServiceError(
+            gettext("“%(role)s” is no role: choose owner, reviewer or viewer.") % {"role": role}
+        )
 
 
 def _checked_name(name: str) -> str:
     name = name.strip()
     if not name:
-        raise ServiceError("Give the project a name.")
+        raise ServiceError(gettext("Give the project a name."))
     if len(name) > 120:
-        raise ServiceError("A project's name may have 120 characters at most.")
+        raise ServiceError(gettext("A project's name may have 120 characters at most."))
     return name

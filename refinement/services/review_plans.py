@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.models import Opinion, ReviewPlan
 from refinement.models.review_plan import MOST_REVIEWERS
@@ -22,14 +23,19 @@ def set_plan(*, run: Run, reviewers_per_pair: int, blind: bool, seed: int, by: U
     opinions behind that nobody settled.
     """
     if not 1 <= reviewers_per_pair <= MOST_REVIEWERS:
-        raise ServiceError(f"A pair can go to 1 to {MOST_REVIEWERS} reviewers.")
+        raise ServiceError(
+            gettext("A pair can go to 1 to %(most_reviewers)s reviewers.")
+            % {"most_reviewers": MOST_REVIEWERS}
+        )
     if not 0 <= seed < 2**31:
-        raise ServiceError("The seed is a whole number from 0 to 2147483647.")
+        raise ServiceError(gettext("The seed is a whole number from 0 to 2147483647."))
     open_ = Opinion.objects.filter(run_sample__run=run, run_sample__decision=None, is_current=True)
     if reviewers_per_pair == 1 and open_.exists():
         raise ServiceError(
-            "Some pairs have opinions and no decision yet: settle them first, then let one "
-            "reviewer decide each pair."
+            gettext(
+                "Some pairs have opinions and no decision yet: settle them first, then let one "
+                "reviewer decide each pair."
+            )
         )
     changes = {"reviewers_per_pair": reviewers_per_pair, "blind": blind, "seed": seed}
     with transaction.atomic():

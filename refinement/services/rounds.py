@@ -10,6 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.models import Dataset, Sample
 from refinement.selectors.selection import effective_pairs
@@ -37,8 +38,10 @@ def take_selection(*, run: Run, user: User | None) -> Dataset:
     """
     if run.dataset.samples.filter(part__gt=0).exists():
         raise ServiceError(
-            "A further round needs one pair a record: import the conversations with their last "
-            "turn alone, or export this selection and import it as pairs."
+            gettext(
+                "A further round needs one pair a record: import the conversations with their last "
+                "turn alone, or export this selection and import it as pairs."
+            )
         )
     try:
         with transaction.atomic():
@@ -72,8 +75,10 @@ def take_selection(*, run: Run, user: User | None) -> Dataset:
 def _check_selection(dataset: Dataset) -> None:
     if not dataset.sample_count:
         raise ServiceError(
-            "This run keeps no pair yet, so a further round has nothing to begin with: wait, "
-            "or decide on a few pairs."
+            gettext(
+                "This run keeps no pair yet, so a further round has nothing to begin with: wait, "
+                "or decide on a few pairs."
+            )
         )
     twins = Dataset.objects.filter(
         source_run=dataset.source_run, sha256=dataset.sha256, status=Dataset.Status.READY

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.db.models import Value
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from refinement.method import student_files
 from refinement.method.errors import MethodError, StudentError
@@ -55,7 +56,7 @@ def start_run(
     """
     _check_dataset(project, dataset)
     if limit is not None and limit < 1:
-        raise ServiceError("A run needs at least one sample: choose a larger limit.")
+        raise ServiceError(gettext("A run needs at least one sample: choose a larger limit."))
     fingerprint = _fingerprint(student)
     _check_policy(policy)
     check_budget(tokens=budget_tokens, cost=budget_cost)
@@ -116,14 +117,20 @@ def run_config(
 def pause_run(*, run: Run) -> None:
     """Begin nothing new. What is under way is finished and saved."""
     if not _change(run, Status.PAUSED, from_=[Status.RUNNING]):
-        raise ServiceError(f"Only a running run can be paused; this one is {_status(run)}.")
+        raise ServiceError(
+            gettext("Only a running run can be paused; this one is %(run)s.")
+            % {"run": _status(run)}
+        )
     audit.record("run.paused", run)
 
 
 def resume_run(*, run: Run) -> None:
     with transaction.atomic():
         if not _change(run, Status.RUNNING, from_=[Status.PAUSED], notice=""):
-            raise ServiceError(f"Only a paused run can be resumed; this one is {_status(run)}.")
+            raise ServiceError(
+                gettext("Only a paused run can be resumed; this one is %(run)s.")
+                % {"run": _status(run)}
+            )
         audit.record("run.resumed", run)
         _wake_workers(run.pk)
 
@@ -136,7 +143,10 @@ def cancel_run(*, run: Run) -> None:
         from_=[Status.RUNNING, Status.PAUSED],
         finished_at=timezone.now(),
     ):
-        raise ServiceError(f"This run is {_status(run)} already: there is nothing to cancel.")
+        raise ServiceError(
+            gettext("This run is %(run)s already: there is nothing to cancel.")
+            % {"run": _status(run)}
+        )
     audit.record("run.cancelled", run)
 
 
@@ -149,7 +159,9 @@ def set_budget(*, run: Run, tokens: int | None, cost: Decimal | None) -> None:
     with transaction.atomic():
         open_runs = Run.objects.filter(pk=run.pk, status__in=[Status.RUNNING, Status.PAUSED])
         if not open_runs.update(budget_tokens=tokens, budget_cost=cost):
-            raise ServiceError(f"This run is {_status(run)}: it needs no budget any more.")
+            raise ServiceError(
+                gettext("This run is %(run)s: it needs no budget any more.") % {"run": _status(run)}
+            )
         audit.record("run.budget_set", run, tokens=tokens, cost=None if cost is None else str(cost))
         run.refresh_from_db()
         if run.notice.startswith(SPENT_NOTICE) and has_room(run):
@@ -171,7 +183,9 @@ def retry_failed(*, run: Run, run_sample: RunSample | None = None, reason: str =
         # The row's lock keeps the run from being completed between the two changes.
         status = Run.objects.select_for_update().values_list("status", flat=True).get(pk=run.pk)
         if status == Status.CANCELLED:
-            raise ServiceError("This run is cancelled: start a new run for what is missing.")
+            raise ServiceError(
+                gettext("This run is cancelled: start a new run for what is missing.")
+            )
         rows = RunSample.objects.filter(run_id=run.pk, state=State.FAILED)
         if run_sample is not None:
             rows = rows.filter(pk=run_sample.pk)
@@ -186,7 +200,7 @@ def retry_failed(*, run: Run, run_sample: RunSample | None = None, reason: str =
             updated_at=timezone.now(),
         )
         if not count:
-            raise ServiceError("Nothing to retry: no sample has failed here.")
+            raise ServiceError(gettext("Nothing to retry: no sample has failed here."))
         _change(run, Status.RUNNING, from_=[Status.COMPLETE], finished_at=None, cut_applied=False)
         audit.record("run.retried", run, samples=count)
         _wake_workers(run.pk)
@@ -235,13 +249,19 @@ def set_notice(*, run_id: int, notice: str) -> None:
 # -- Helpers --------------------------------------------------------------------------------------
 def _check_dataset(project: Project, dataset: Dataset) -> None:
     if dataset.project_id != project.pk:
-        raise ServiceError("This dataset belongs to another project: choose one of this project.")
+        raise ServiceError(
+            gettext("This dataset belongs to another project: choose one of this project.")
+        )
     if dataset.status == Dataset.Status.FAILED:
-        raise ServiceError("The import of this dataset failed: upload the file again.")
+        raise ServiceError(gettext("The import of this dataset failed: upload the file again."))
     if dataset.status != Dataset.Status.READY:
-        raise ServiceError("This dataset is still being imported: start the run once it is ready.")
+        raise ServiceError(
+            gettext("This dataset is still being imported: start the run once it is ready.")
+        )
     if not dataset.samples.exists():
-        raise ServiceError("This dataset has no samples: upload a file with accepted records.")
+        raise ServiceError(
+            gettext("This dataset has no samples: upload a file with accepted records.")
+        )
 
 
 def _fingerprint(student: Student) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
+
 from refinement.method.specs import same_model
 from refinement.models import Endpoint
 from refinement.services.errors import ServiceError
@@ -18,7 +20,10 @@ def teacher_that_is(student: Student) -> Endpoint:
         if same_model(endpoint.model, student.path):
             return endpoint
     raise ServiceError(
-        f"No registered teacher serves the model of “{student.name}”. Serve it, for example with "
-        f"`transformers serve {student.path}`, and register that address as a teacher with the "
-        "model's own name."
+        gettext(
+            "No registered teacher serves the model of “%(name)s”. Serve it, for example "
+            "with `transformers serve %(path)s`, and register that address as a teacher with the "
+            "model's own name."
+        )
+        % {"name": student.name, "path": student.path}
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from refinement.method.addresses import AddressRefusedError, AddressRule, parse_networks
 from refinement.services.errors import ServiceError
@@ -37,7 +38,9 @@ def refuse_private(base_url: str) -> None:
     try:
         address_rule().refuse(*place)
     except AddressRefusedError as error:
-        raise ServiceError(f"This URL is not allowed: {error}") from error
+        raise ServiceError(
+            gettext("This URL is not allowed: %(error)s") % {"error": error}
+        ) from error
 
 
 def _place(base_url: str) -> tuple[str, int] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from refinement.models import ApiToken
 from refinement.services import audit
@@ -36,13 +37,18 @@ def make_token(
     chosen = [scope for scope in ApiToken.Scope.values if scope in set(scopes)]
     name = name.strip()
     if not name or len(name) > 120:
-        raise ServiceError("Give the token a name of 120 characters at most, for what it is for.")
+        raise ServiceError(
+            gettext("Give the token a name of 120 characters at most, for what it is for.")
+        )
     if not chosen:
-        raise ServiceError("Choose at least one thing that the token may do.")
+        raise ServiceError(gettext("Choose at least one thing that the token may do."))
     if ApiToken.Scope.ADMIN in chosen and not user.is_staff:
-        raise ServiceError("Only an admin can make a token that administers.")
+        raise ServiceError(gettext("Only an admin can make a token that administers."))
     if not 1 <= days <= LONGEST_DAYS:
-        raise ServiceError(f"A token may live from 1 to {LONGEST_DAYS} days.")
+        raise ServiceError(
+            gettext("A token may live from 1 to %(longest_days)s days.")
+            % {"longest_days": LONGEST_DAYS}
+        )
     text = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         token = ApiToken.objects.create(

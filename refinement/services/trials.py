@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.method.prompt_set import DEFAULT, RULES, PromptSet, problems
 from refinement.models import Trial
@@ -37,12 +38,20 @@ def start_trial(
     Raises ServiceError.
     """
     if dataset.project_id != project.pk:
-        raise ServiceError("This dataset belongs to another project: choose one of this project.")
+        raise ServiceError(
+            gettext("This dataset belongs to another project: choose one of this project.")
+        )
     if not 1 <= len(positions) <= MOST_SAMPLES:
-        raise ServiceError(f"A trial takes from 1 to {MOST_SAMPLES} pairs.")
+        raise ServiceError(
+            gettext("A trial takes from 1 to %(most_samples)s pairs.")
+            % {"most_samples": MOST_SAMPLES}
+        )
     found = set(dataset.samples.filter(position__in=positions).values_list("position", flat=True))
     if missing := [position for position in positions if position not in found]:
-        raise ServiceError(f"This dataset has no pair {missing[0] + 1}: choose a smaller number.")
+        raise ServiceError(
+            gettext("This dataset has no pair %(missing)s: choose a smaller number.")
+            % {"missing": missing[0] + 1}
+        )
     for name, sentence in problems(prompts.as_dict()).items():
         raise ServiceError(f"{RULES[name].label}: {sentence}")
     config = {

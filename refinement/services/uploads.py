@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.core.files import File
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext
 
 from refinement.services.errors import ServiceError
 
@@ -62,7 +63,7 @@ def store_upload(upload: File[bytes], *, storage: Storage, place: str) -> Stored
     does not take it; then nothing is left behind.
     """
     if not upload.size:
-        raise ServiceError("The file is empty. Choose another one.")
+        raise ServiceError(gettext("The file is empty. Choose another one."))
     refuse_too_large(upload.size)
     measured = _Measured(upload)
     try:
@@ -81,8 +82,11 @@ def refuse_too_large(size: int) -> None:
     limit = settings.UPLOAD_LIMIT_BYTES
     if size > limit:
         raise ServiceError(
-            f"The file is larger than the {filesizeformat(limit)} that this server takes. "
-            "Split it, or ask the admin to raise SRT_UPLOAD_LIMIT_BYTES."
+            gettext(
+                "The file is larger than the %(limit)s that this server takes. Split it, or "
+                "ask the admin to raise SRT_UPLOAD_LIMIT_BYTES."
+            )
+            % {"limit": filesizeformat(limit)}
         )
 
 

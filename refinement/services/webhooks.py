@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext
 
 from refinement.method.addresses import AddressRefusedError, AddressRule, parse_networks
 from refinement.models import Webhook, WebhookDelivery
@@ -33,9 +34,15 @@ def make_webhook(
     """A new webhook and the secret that signs what it is sent. Raises ServiceError."""
     chosen = [event for event in Webhook.Event.values if event in set(events)]
     if not chosen:
-        raise ServiceError(f"Choose at least one event of {', '.join(Webhook.Event.values)}.")
+        raise ServiceError(
+            gettext("Choose at least one event of %(values)s.")
+            % {"values": ", ".join(Webhook.Event.values)}
+        )
     if Webhook.objects.filter(project=project).count() >= MOST_OF_A_PROJECT:
-        raise ServiceError(f"A project may have {MOST_OF_A_PROJECT} webhooks. Delete one first.")
+        raise ServiceError(
+            gettext("A project may have %(most_of_a_project)s webhooks. Delete one first.")
+            % {"most_of_a_project": MOST_OF_A_PROJECT}
+        )
     with transaction.atomic():
         webhook = Webhook.objects.create(
             project=project,
@@ -129,12 +136,16 @@ def _checked_url(url: str) -> str:
     except ValueError:
         valid = False
     if not valid or len(url) > 500 or not url.isascii() or not url.isprintable() or " " in url:
-        raise ServiceError("Give the webhook's address as a URL, such as https://ci.example/hook.")
+        raise ServiceError(
+            gettext("Give the webhook's address as a URL, such as https://ci.example/hook.")
+        )
     if parts.username or parts.password:
-        raise ServiceError("Give the URL without user or password: messages are signed instead.")
+        raise ServiceError(
+            gettext("Give the URL without user or password: messages are signed instead.")
+        )
     try:
         webhook_rule().refuse(str(parts.hostname), port)
     except AddressRefusedError as error:
         told = str(error).replace("SRT_TEACHER_NETWORKS", "SRT_WEBHOOK_NETWORKS")
-        raise ServiceError(f"This URL is not allowed: {told}") from error
+        raise ServiceError(gettext("This URL is not allowed: %(told)s") % {"told": told}) from error
     return url

@@ -6,8 +6,10 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.templatetags.static import static
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext_noop
 
 from refinement.visible_text import visible
 
@@ -17,6 +19,24 @@ register = template.Library()
 register.filter("visible", visible)
 
 THEMES = ("light", "dark")
+# Words that a page takes from the code: labels that Django makes of a field's name, roles, kinds.
+WORDS_OF_CODE = (
+    gettext_noop("Name"),
+    gettext_noop("Role"),
+    gettext_noop("Username"),
+    gettext_noop("File"),
+    gettext_noop("Dataset"),
+    gettext_noop("Teacher"),
+    gettext_noop("Student"),
+    gettext_noop("Protocol"),
+    gettext_noop("Template"),
+    gettext_noop("Model"),
+    gettext_noop("Temperature"),
+    gettext_noop("Revision"),
+    gettext_noop("owner"),
+    gettext_noop("reviewer"),
+    gettext_noop("viewer"),
+)
 THEME_COOKIE = "srt_theme"
 
 
@@ -72,8 +92,8 @@ def rate(value: float | None) -> str:
     if value is None:
         return "–"
     if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2f}" if value else "0"
+        return local(value, 0)
+    return local(value, 1 if value >= 1 else 2) if value else "0"
 
 
 @register.filter
@@ -88,8 +108,8 @@ def compact(value: int) -> str:
     for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k")):
         if value >= size:
             scaled = value / (1000 if unit == "k" else size)
-            return f"{scaled:.2f}{unit}" if scaled < 10 else f"{scaled:.1f}{unit}"
-    return f"{value:,}"
+            return local(scaled, 2 if scaled < 10 else 1) + unit
+    return local(value, 0)
 
 
 @register.filter
@@ -102,3 +122,14 @@ def last_part(path: str) -> str:
 def normal(value: Decimal) -> str:
     """A decimal without the zeros at its end: ``0.15``, ``2``."""
     return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def local(value: float, digits: int) -> str:
+    """A number as the reader's language writes it, rounded (Django's own formats cut off)."""
+    return number_format(Decimal(f"{value:.{digits}f}"), digits, force_grouping=True)
+
+
+@register.filter
+def mid_sentence(words: str) -> str:
+    """A name that begins with a capital, within a sentence. German keeps the capitals of nouns."""
+    return words if (get_language() or "").startswith("de") else words.lower()

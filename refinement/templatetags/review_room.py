@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 
 from django import template
+from django.utils.translation import gettext, gettext_noop
 
 from refinement.selectors.queue import Mark
+from refinement.templatetags.refinement_ui import local
 
 register = template.Library()
 
 _LABELS = {
-    Mark.KEPT: "kept",
-    Mark.DROPPED: "left out",
-    Mark.FAILED: "failed",
-    Mark.WORKING: "in work",
+    Mark.KEPT: gettext_noop("kept"),
+    Mark.DROPPED: gettext_noop("left out"),
+    Mark.FAILED: gettext_noop("failed"),
+    Mark.WORKING: gettext_noop("in work"),
 }
 _GLYPHS = {Mark.KEPT: "✓", Mark.DROPPED: "–", Mark.FAILED: "!", Mark.WORKING: "…"}
 _WIDE_MARGIN = 0.15  # a margin that fills two thirds of the bar
@@ -22,7 +24,7 @@ _WIDE_MARGIN = 0.15  # a margin that fills two thirds of the bar
 
 @register.filter
 def mark_label(mark: Mark) -> str:
-    return _LABELS[mark]
+    return gettext(_LABELS[mark])
 
 
 @register.filter
@@ -34,7 +36,7 @@ def mark_glyph(mark: Mark) -> str:
 @register.filter
 def figure(value: float | None, digits: int = 2) -> str:
     """A ratio or loss with fixed digits, so that columns line up; a dash where there is none."""
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "–" if value is None else local(value, digits)
 
 
 @register.filter

@@ -14,8 +14,10 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
+from django.views.i18n import set_language
 from django_htmx.http import HttpResponseClientRefresh
 
 from refinement.services import accounts as services
@@ -60,7 +62,9 @@ def account(request: Request) -> HttpResponse:
         form.save()
         update_session_auth_hash(request, form.user)
         audit.record("account.password", form.user)
-        messages.success(request, "Your password is changed. Other devices are signed out.")
+        messages.success(
+            request, gettext("Your password is changed. Other devices are signed out.")
+        )
         return redirect("account")
     status = 422 if form.errors else 200
     return render(request, "accounts/account.html", {"form": form}, status=status)
@@ -71,7 +75,7 @@ def sign_out_everywhere(request: Request) -> HttpResponse:
     """End every session of this person but the one at hand."""
     services.end_sign_ins(user=request.user)
     update_session_auth_hash(request, request.user)
-    messages.success(request, "Every other browser and device is signed out.")
+    messages.success(request, gettext("Every other browser and device is signed out."))
     return redirect("account")
 
 
@@ -105,4 +109,5 @@ urlpatterns = [
     path("account", account, name="account"),
     path("account/sign-out-everywhere", sign_out_everywhere, name="sign-out-everywhere"),
     path("theme", theme, name="theme"),
+    path("language", require_POST(login_not_required(set_language)), name="language"),
 ]

@@ -8,6 +8,7 @@ from django import forms
 from django.shortcuts import render
 from django.urls import path
 from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy, gettext_noop
 from django.views.decorators.http import require_GET
 
 from refinement.models import AuditEvent, Project
@@ -19,45 +20,45 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
 WORDS = {
-    "account.password": "changed the password",
-    "account.signed_out_everywhere": "signed out everywhere else",
-    "dataset.deleted": "deleted the dataset",
-    "dataset.uploaded": "uploaded the dataset",
-    "download.dataset-rejected": "downloaded the refused records of",
-    "download.export-download": "downloaded",
-    "download.export-manifest-file": "downloaded the manifest of",
-    "endpoint.registered": "registered the teacher",
-    "export.asked": "asked for",
-    "member.added": "added a member to",
-    "member.removed": "removed a member from",
-    "member.role": "changed a role in",
-    "page.dataset": "looked at the dataset",
-    "page.export": "looked at",
-    "page.project": "looked at the project",
-    "page.run": "looked at the run",
-    "pair.commented": "commented on",
-    "pair.decided": "decided on",
-    "pair.judged": "gave an opinion on",
-    "pair.opinion_withdrawn": "took back an opinion on",
-    "pair.undone": "undid a decision on",
-    "project.created": "created the project",
-    "project.renamed": "renamed the project",
-    "run.assigned": "assigned pairs of",
-    "run.cancelled": "cancelled the run",
-    "run.paused": "paused the run",
-    "run.plan_changed": "changed how people share",
-    "run.resumed": "resumed the run",
-    "run.retried": "retried what failed in",
-    "run.started": "started the run",
-    "run.unassigned": "took back assignments in",
-    "session.begun": "signed in",
-    "session.ended": "signed out",
-    "session.refused": "a wrong password was given",
-    "student.registered": "registered the student",
-    "token.made": "made an API token",
-    "token.revoked": "revoked an API token",
-    "webhook.deleted": "deleted a webhook of",
-    "webhook.made": "made a webhook for",
+    "account.password": gettext_noop("changed the password"),
+    "account.signed_out_everywhere": gettext_noop("signed out everywhere else"),
+    "dataset.deleted": gettext_noop("deleted the dataset"),
+    "dataset.uploaded": gettext_noop("uploaded the dataset"),
+    "download.dataset-rejected": gettext_noop("downloaded the refused records of"),
+    "download.export-download": gettext_noop("downloaded"),
+    "download.export-manifest-file": gettext_noop("downloaded the manifest of"),
+    "endpoint.registered": gettext_noop("registered the teacher"),
+    "export.asked": gettext_noop("asked for"),
+    "member.added": gettext_noop("added a member to"),
+    "member.removed": gettext_noop("removed a member from"),
+    "member.role": gettext_noop("changed a role in"),
+    "page.dataset": gettext_noop("looked at the dataset"),
+    "page.export": gettext_noop("looked at"),
+    "page.project": gettext_noop("looked at the project"),
+    "page.run": gettext_noop("looked at the run"),
+    "pair.commented": gettext_noop("commented on"),
+    "pair.decided": gettext_noop("decided on"),
+    "pair.judged": gettext_noop("gave an opinion on"),
+    "pair.opinion_withdrawn": gettext_noop("took back an opinion on"),
+    "pair.undone": gettext_noop("undid a decision on"),
+    "project.created": gettext_noop("created the project"),
+    "project.renamed": gettext_noop("renamed the project"),
+    "run.assigned": gettext_noop("assigned pairs of"),
+    "run.cancelled": gettext_noop("cancelled the run"),
+    "run.paused": gettext_noop("paused the run"),
+    "run.plan_changed": gettext_noop("changed how people share"),
+    "run.resumed": gettext_noop("resumed the run"),
+    "run.retried": gettext_noop("retried what failed in"),
+    "run.started": gettext_noop("started the run"),
+    "run.unassigned": gettext_noop("took back assignments in"),
+    "session.begun": gettext_noop("signed in"),
+    "session.ended": gettext_noop("signed out"),
+    "session.refused": gettext_noop("a wrong password was given"),
+    "student.registered": gettext_noop("registered the student"),
+    "token.made": gettext_noop("made an API token"),
+    "token.revoked": gettext_noop("revoked an API token"),
+    "webhook.deleted": gettext_noop("deleted a webhook of"),
+    "webhook.made": gettext_noop("made a webhook for"),
 }
 
 
@@ -74,19 +75,21 @@ class AuditForm(forms.Form):
     """What to look for. A part that makes no sense is left out, and said so beside the field."""
 
     kind = forms.ChoiceField(
-        label="What", required=False, choices=[("", "Everything"), *AuditEvent.Kind.choices]
+        label=gettext_lazy("What"),
+        required=False,
+        choices=[("", "Everything"), *AuditEvent.Kind.choices],
     )
     who = forms.CharField(
-        label="Who",
+        label=gettext_lazy("Who"),
         required=False,
         max_length=150,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
     since = forms.DateField(
-        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
     until = forms.DateField(
-        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label=gettext_lazy("To"), required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 

@@ -10,6 +10,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.text import slugify
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from refinement.formats.registry import FORMATS
@@ -67,7 +68,7 @@ def _create(request: Request, project: Project, form: DatasetForm) -> HttpRespon
             )
             submission.location = reverse("dataset", args=[dataset.pk])
     except AlreadySent as sent:
-        messages.info(request, "This file was sent already; it is stored once.")
+        messages.info(request, gettext("This file was sent already; it is stored once."))
         return go(request, sent.location or reverse("project", args=[project.pk]))
     except ServiceError as error:
         add_service_error(form, error, "file")
@@ -153,7 +154,9 @@ def delete(request: Request, dataset_id: int) -> HttpResponse:
     except ServiceError as error:
         messages.error(request, str(error))
         return redirect("dataset", dataset_id)
-    messages.success(request, f"“{dataset.name}” and its file are deleted.")
+    messages.success(
+        request, gettext("“%(name)s” and its file are deleted.") % {"name": dataset.name}
+    )
     return redirect("project", dataset.project_id)
 
 

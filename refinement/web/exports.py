@@ -10,6 +10,7 @@ from django.http import FileResponse, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.text import slugify
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from refinement.models import Export
@@ -52,7 +53,7 @@ def new(request: Request, run_id: int) -> HttpResponse:
             services.create_export(run=run, user=request.user, options=form.options())
             submission.location = reverse("exports", args=[run.pk])
     except AlreadySent:
-        messages.info(request, "This export was asked for already, once.")
+        messages.info(request, gettext("This export was asked for already, once."))
     except ServiceError as error:
         add_service_error(form, error)
         return _page(request, run, form, status=422)
@@ -94,12 +95,12 @@ def _live_part(request: Request, run: Run) -> tuple[SafeString, str]:
 def download(request: Request, export_id: int) -> HttpResponseBase:
     export = access.export_for(request.user, export_id)
     if export.status != Export.Status.READY:
-        messages.error(request, "This file is not written yet.")
+        messages.error(request, gettext("This file is not written yet."))
         return redirect("exports", export.run_id)
     try:
         file = export.file.open("rb")
     except FileNotFoundError:
-        messages.error(request, "The stored file is gone from the server. Export again.")
+        messages.error(request, gettext("The stored file is gone from the server. Export again."))
         return redirect("exports", export.run_id)
     return FileResponse(
         file,
@@ -114,7 +115,9 @@ def manifest(request: Request, export_id: int) -> HttpResponse:
     """The manifest to read."""
     export = access.export_for(request.user, export_id)
     if export.status != Export.Status.READY:
-        messages.error(request, "The manifest comes with the file, which is not written yet.")
+        messages.error(
+            request, gettext("The manifest comes with the file, which is not written yet.")
+        )
         return redirect("exports", export.run_id)
     context = {
         "export": export,
@@ -130,7 +133,7 @@ def manifest_file(request: Request, export_id: int) -> HttpResponse:
     """The manifest to keep beside the file."""
     export = access.export_for(request.user, export_id)
     if export.status != Export.Status.READY:
-        raise access.NoAccess("Not written yet.")
+        raise access.NoAccess(gettext("Not written yet."))
     response = HttpResponse(_text(export), content_type="application/json; charset=utf-8")
     name = f"{_file_stem(export)}.manifest.json"
     response["Content-Disposition"] = f'attachment; filename="{name}"'

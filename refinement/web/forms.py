@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext, gettext_lazy
 
 from refinement.method.errors import StudentError
 from refinement.method.student_files import check_student_path
@@ -14,7 +15,7 @@ from refinement.web.policy_forms import PolicyFields
 class ProjectForm(forms.Form):
     name = forms.CharField(
         max_length=120,
-        help_text="What the data is for. Everybody in the project sees it.",
+        help_text=gettext_lazy("What the data is for. Everybody in the project sees it."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
@@ -28,7 +29,7 @@ class MemberForm(forms.Form):
 
     username = forms.CharField(
         max_length=150,
-        help_text="The name they sign in with.",
+        help_text=gettext_lazy("The name they sign in with."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
     role = forms.ChoiceField(choices=Membership.Role, initial=Membership.Role.REVIEWER)
@@ -38,7 +39,11 @@ class MemberForm(forms.Form):
         user = User.objects.filter(username=username, is_active=True).first()
         if user is None:
             raise forms.ValidationError(
-                f"Nobody signs in as “{username}”. Check the spelling, or ask staff for an account."
+                gettext(
+                    "Nobody signs in as “%(username)s”. Check the spelling, or ask staff for "
+                    "an account."
+                )
+                % {"username": username}
             )
         return user
 
@@ -60,7 +65,7 @@ class DatasetForm(OnceForm):
     name = forms.CharField(
         max_length=200,
         required=False,
-        help_text="Left empty, it is the file's name.",
+        help_text=gettext_lazy("Left empty, it is the file's name."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     file = forms.FileField(
@@ -108,10 +113,12 @@ class RunForm(PolicyFields, OnceForm):
         error_messages={"invalid_choice": "Choose a dataset of this project that is ready."},
     )
     limit = forms.IntegerField(
-        label="First pairs only",
+        label=gettext_lazy("First pairs only"),
         required=False,
         min_value=1,
-        help_text="A number runs only the first pairs: a cheap trial. Empty: all of them.",
+        help_text=gettext_lazy(
+            "A number runs only the first pairs: a cheap trial. Empty: all of them."
+        ),
     )
     teacher = forms.ModelChoiceField(
         queryset=Endpoint.objects.all(), widget=forms.RadioSelect, empty_label=None
@@ -119,7 +126,7 @@ class RunForm(PolicyFields, OnceForm):
     protocol = forms.ChoiceField(
         choices=[("", "As registered"), *Endpoint.Protocol.choices],
         required=False,
-        help_text="How the teacher is asked. Small models only manage staged turns.",
+        help_text=gettext_lazy("How the teacher is asked. Small models only manage staged turns."),
     )
     student = forms.ModelChoiceField(
         queryset=Student.objects.all(), widget=forms.RadioSelect, empty_label=None
@@ -127,14 +134,16 @@ class RunForm(PolicyFields, OnceForm):
     template = forms.ChoiceField(
         choices=[("", "As registered"), *Student.Template.choices],
         required=False,
-        help_text="The prompt that pairs are scored under. Take the one you will train with: for "
-        "chats the model's own, which puts system prompt and earlier turns where they belong.",
+        help_text=gettext_lazy(
+            "The prompt that pairs are scored under. Take the one you will train with: for "
+            "chats the model's own, which puts system prompt and earlier turns where they belong."
+        ),
     )
     name = forms.CharField(
-        label="Name of the run",
+        label=gettext_lazy("Name of the run"),
         max_length=200,
         required=False,
-        help_text="Left empty, it is named after the dataset and the teacher.",
+        help_text=gettext_lazy("Left empty, it is named after the dataset and the teacher."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
@@ -165,7 +174,7 @@ class ExportForm(OnceForm):
     """What an export holds."""
 
     include = forms.ChoiceField(
-        label="Pairs",
+        label=gettext_lazy("Pairs"),
         choices=[
             ("kept", "Only the kept pairs"),
             ("all", "All pairs of the run"),
@@ -174,10 +183,12 @@ class ExportForm(OnceForm):
         widget=forms.RadioSelect,
     )
     with_scores = forms.BooleanField(
-        label="With scores",
+        label=gettext_lazy("With scores"),
         required=False,
-        help_text="Adds a field <code>srt</code> to each pair: whether it is kept, who said so, "
-        "the verdict, and IFD and r-IFD before and after.",
+        help_text=gettext_lazy(
+            "Adds a field <code>srt</code> to each pair: whether it is kept, who said so, "
+            "the verdict, and IFD and r-IFD before and after."
+        ),
     )
 
     def options(self) -> dict[str, Any]:
@@ -187,87 +198,106 @@ class ExportForm(OnceForm):
 class EndpointForm(forms.Form):
     """A teacher. The service checks what only it knows; the limits stand beside the fields."""
 
-    name = forms.CharField(max_length=120, help_text="As people choose it for a run.")
+    name = forms.CharField(max_length=120, help_text=gettext_lazy("As people choose it for a run."))
     base_url = forms.CharField(
-        label="Address",
+        label=gettext_lazy("Address"),
         max_length=500,
-        help_text="Of an OpenAI-compatible server, up to and with the version: "
-        "<code>http://gpu-1:8000/v1</code>",
+        help_text=gettext_lazy(
+            "Of an OpenAI-compatible server, up to and with the version: "
+            "<code>http://gpu-1:8000/v1</code>"
+        ),
         widget=forms.TextInput(attrs={"inputmode": "url", "autocapitalize": "none"}),
     )
-    model = forms.CharField(max_length=200, help_text="The name that the server knows it by.")
+    model = forms.CharField(
+        max_length=200, help_text=gettext_lazy("The name that the server knows it by.")
+    )
     api_key_variable = forms.CharField(
-        label="Variable of the key",
+        label=gettext_lazy("Variable of the key"),
         max_length=120,
         required=False,
-        help_text="The name of the environment variable that holds the key on the teacher "
-        "workers, such as <code>TEACHER_API_KEY</code>. Never the key itself.",
+        help_text=gettext_lazy(
+            "The name of the environment variable that holds the key on the teacher "
+            "workers, such as <code>TEACHER_API_KEY</code>. Never the key itself."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
     )
     protocol = forms.ChoiceField(
         choices=Endpoint.Protocol.choices,
         initial=Endpoint.Protocol.TAGGED,
-        help_text="Staged turns ask for one text at a time, which small models need.",
+        help_text=gettext_lazy("Staged turns ask for one text at a time, which small models need."),
     )
     max_concurrency = forms.IntegerField(
-        label="Requests at once", initial=16, min_value=1, max_value=1000
+        label=gettext_lazy("Requests at once"), initial=16, min_value=1, max_value=1000
     )
     max_tokens = forms.IntegerField(
-        label="Longest reply", initial=2048, min_value=16, help_text="In tokens."
+        label=gettext_lazy("Longest reply"),
+        initial=2048,
+        min_value=16,
+        help_text=gettext_lazy("In tokens."),
     )
     temperature = forms.FloatField(initial=0.7, min_value=0, max_value=2)
     timeout_seconds = forms.FloatField(
-        label="Patience", initial=120, min_value=1, max_value=3600, help_text="In seconds."
+        label=gettext_lazy("Patience"),
+        initial=120,
+        min_value=1,
+        max_value=3600,
+        help_text=gettext_lazy("In seconds."),
     )
     price_prompt = forms.DecimalField(
-        label="Price of the prompt",
+        label=gettext_lazy("Price of the prompt"),
         initial=0,
         min_value=0,
         max_digits=10,
         decimal_places=4,
-        help_text="For a million tokens.",
+        help_text=gettext_lazy("For a million tokens."),
     )
     price_completion = forms.DecimalField(
-        label="Price of the reply",
+        label=gettext_lazy("Price of the reply"),
         initial=0,
         min_value=0,
         max_digits=10,
         decimal_places=4,
-        help_text="For a million tokens.",
+        help_text=gettext_lazy("For a million tokens."),
     )
 
 
 class StudentForm(forms.Form):
     """A student: a model that this server and the student workers can read."""
 
-    name = forms.CharField(max_length=120, help_text="As people choose it for a run.")
+    name = forms.CharField(max_length=120, help_text=gettext_lazy("As people choose it for a run."))
     path = forms.CharField(
-        label="Place",
+        label=gettext_lazy("Place"),
         max_length=500,
-        help_text="A model folder with safetensors, a .gguf file, or the id of a model that was "
-        "downloaded before: <code>/models/my-student</code>. The student workers need it too.",
+        help_text=gettext_lazy(
+            "A model folder with safetensors, a .gguf file, or the id of a model that was "
+            "downloaded before: <code>/models/my-student</code>. The student workers need it too."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
     revision = forms.CharField(
-        max_length=120, required=False, help_text="Only for the id of a downloaded model."
+        max_length=120,
+        required=False,
+        help_text=gettext_lazy("Only for the id of a downloaded model."),
     )
     template = forms.ChoiceField(
         choices=Student.Template.choices,
         initial=Student.Template.VICUNA,
-        help_text="The prompt that pairs are scored under. Take the one you will train with: for "
-        "chats the model's own, which puts system prompt and earlier turns where they belong.",
+        help_text=gettext_lazy(
+            "The prompt that pairs are scored under. Take the one you will train with: for "
+            "chats the model's own, which puts system prompt and earlier turns where they belong."
+        ),
     )
     dtype = forms.ChoiceField(
-        label="Precision",
+        label=gettext_lazy("Precision"),
         choices=Student.Dtype.choices,
         initial=Student.Dtype.AUTO,
-        help_text="“auto” takes the model's own.",
+        help_text=gettext_lazy("“auto” takes the model's own."),
     )
     max_length = forms.IntegerField(
-        label="Longest pair",
+        label=gettext_lazy("Longest pair"),
         initial=2048,
         min_value=16,
-        help_text="In tokens. What does not fit is reported as truncated.",
+        help_text=gettext_lazy("In tokens. What does not fit is reported as truncated."),
     )
 
 

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from django_htmx.http import HttpResponseClientRedirect
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def staff_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
     def wrapper(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_staff:
             raise PermissionDenied(
-                "Teachers and students are registered by staff. Ask whoever runs this server."
+                gettext(
+                    "Teachers and students are registered by staff. Ask whoever runs this server."
+                )
             )
         return view(request, *args, **kwargs)
 

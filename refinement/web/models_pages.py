@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods
 
 from refinement.selectors import models_registry as selectors
@@ -36,7 +37,10 @@ def endpoint_new(request: Request) -> HttpResponse:
         except ServiceError as error:
             add_service_error(form, error, _field_of(error, form))
         else:
-            messages.success(request, f"“{endpoint}” can now be chosen for runs.")
+            messages.success(
+                request,
+                gettext("“%(endpoint)s” can now be chosen for runs.") % {"endpoint": endpoint},
+            )
             if warning := services.missing_key(endpoint):
                 messages.warning(request, warning)
             return redirect("endpoints")
@@ -61,7 +65,9 @@ def student_new(request: Request) -> HttpResponse:
         except ServiceError as error:
             add_service_error(form, error, _field_of(error, form))
         else:
-            messages.success(request, f"“{student}” can now be chosen for runs.")
+            messages.success(
+                request, gettext("“%(student)s” can now be chosen for runs.") % {"student": student}
+            )
             return redirect("students")
     status = 422 if form.errors else 200
     return render(request, "models/student_new.html", {"form": form}, status=status)

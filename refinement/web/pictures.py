@@ -12,6 +12,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from refinement.method.policies import POLICIES
@@ -118,7 +119,9 @@ def use(request: Request, run_id: int) -> HttpResponse:
     run = access.run_for(request.user, run_id, at_least="owner")
     form = WhatIfForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "This policy makes no sense: look at the fields marked below.")
+        messages.error(
+            request, gettext("This policy makes no sense: look at the fields marked below.")
+        )
         return redirect(reverse("run-pictures", args=[run_id]) + "?" + request.POST.urlencode())
     try:
         services.use_policy(run=run, policy=form.policy(), user=request.user)
@@ -127,8 +130,10 @@ def use(request: Request, run_id: int) -> HttpResponse:
     else:
         messages.success(
             request,
-            "It is the run's policy now. The verdicts follow in the background; what people "
-            "decided stays.",
+            gettext(
+                "It is the run's policy now. The verdicts follow in the background; what people "
+                "decided stays."
+            ),
         )
     return redirect("run-pictures", run_id)
 

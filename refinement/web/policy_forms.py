@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from refinement.method.errors import MethodError
 from refinement.method.policies import POLICIES, SIGNALS, get_policy
@@ -19,11 +20,11 @@ HOW_MANY = [("", "all that pass"), ("percent", "the best … %"), ("count", "the
 
 def _limit(name: str, at_one: str) -> forms.FloatField:
     return forms.FloatField(
-        label=f"{name} below",
+        label=gettext("%(name)s below") % {"name": name},
         required=False,
         initial=1,
         min_value=0.000001,
-        help_text=f"At 1 or above, {at_one} Empty: no such filter.",
+        help_text=gettext("At 1 or above, %(at_one)s Empty: no such filter.") % {"at_one": at_one},
         widget=forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"}),
     )
 
@@ -32,50 +33,54 @@ class PolicyFields(forms.Form):
     """All of a ``PolicySpec``. ``policy`` gives it once the form is valid."""
 
     policy_name = forms.ChoiceField(
-        label="Policy",
+        label=gettext_lazy("Policy"),
         choices=[(name, recipe.title) for name, recipe in POLICIES.items()],
         initial="paper",
         widget=forms.RadioSelect,
     )
     require_response_accepted = forms.BooleanField(
-        label="Only pairs whose rewritten response was taken",
+        label=gettext_lazy("Only pairs whose rewritten response was taken"),
         required=False,
         initial=True,
-        help_text="Then all responses you export come from one hand, the teacher's.",
+        help_text=gettext_lazy("Then all responses you export come from one hand, the teacher's."),
     )
     max_ifd = _limit("IFD", "the instruction does not help the student to the response.")
     max_r_ifd = _limit("r-IFD", "the response does not tell what was asked.")
-    top = forms.ChoiceField(label="Of those, keep", choices=HOW_MANY, required=False)
+    top = forms.ChoiceField(label=gettext_lazy("Of those, keep"), choices=HOW_MANY, required=False)
     top_amount = forms.FloatField(
-        label="How many",
+        label=gettext_lazy("How many"),
         required=False,
         min_value=0,
-        help_text="A percentage of the pairs that pass, or a number of pairs.",
+        help_text=gettext_lazy("A percentage of the pairs that pass, or a number of pairs."),
         widget=forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"}),
     )
     top_by = forms.ChoiceField(
-        label="The best by",
+        label=gettext_lazy("The best by"),
         choices=[(code, signal.name) for code, signal in SIGNALS.items()],
         required=False,
     )
     diverse = forms.BooleanField(
-        label="Spread them over the subjects",
+        label=gettext_lazy("Spread them over the subjects"),
         required=False,
-        help_text="Chooses among four times as many of the best, so that the few kept resemble "
-        "all of them. Needs an encoder.",
+        help_text=gettext_lazy(
+            "Chooses among four times as many of the best, so that the few kept resemble "
+            "all of them. Needs an encoder."
+        ),
     )
     encoder = forms.CharField(
         max_length=500,
         required=False,
-        help_text="The folder of a sentence-embedding model that the student workers can read: "
-        "for coherence, and to spread pairs over subjects.",
+        help_text=gettext_lazy(
+            "The folder of a sentence-embedding model that the student workers can read: "
+            "for coherence, and to spread pairs over subjects."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
     seed = forms.IntegerField(
         required=False,
         initial=0,
         min_value=0,
-        help_text="Of the policy “by chance”: the same seed, the same choice.",
+        help_text=gettext_lazy("Of the policy “by chance”: the same seed, the same choice."),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -136,7 +141,8 @@ class WhatIfForm(PolicyFields):
     """The same beside the pictures. What the address leaves out is the run's own."""
 
     policy_name = forms.ChoiceField(
-        label="Policy", choices=[(name, recipe.title) for name, recipe in POLICIES.items()]
+        label=gettext_lazy("Policy"),
+        choices=[(name, recipe.title) for name, recipe in POLICIES.items()],
     )
 
 

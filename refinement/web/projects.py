@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from refinement.models import Dataset, Membership
@@ -82,7 +83,10 @@ def _add_member(request: Request, project_id: int) -> HttpResponse:
         except ServiceError as error:
             add_service_error(form, error, "username")
         else:
-            messages.success(request, f"{user} is now {role} of this project.")
+            messages.success(
+                request,
+                gettext("%(user)s is now %(role)s of this project.") % {"user": user, "role": role},
+            )
             return redirect("project-members", project.pk)
     return _members_page(request, project_id, form, status=422)
 
@@ -107,14 +111,18 @@ def change_role(request: Request, project_id: int, membership_id: int) -> HttpRe
     membership = selectors.membership_in(project, membership_id)
     form = RoleForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Choose one of the roles: owner, reviewer or viewer.")
+        messages.error(request, gettext("Choose one of the roles: owner, reviewer or viewer."))
         return redirect("project-members", project.pk)
     try:
         services.change_role(membership=membership, role=form.cleaned_data["role"])
     except ServiceError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{membership.user} is now {form.cleaned_data['role']}.")
+        messages.success(
+            request,
+            gettext("%(user)s is now %(role)s.")
+            % {"user": membership.user, "role": form.cleaned_data["role"]},
+        )
     return redirect("project-members", project.pk)
 
 
@@ -132,9 +140,11 @@ def remove_member(request: Request, project_id: int, membership_id: int) -> Http
         messages.error(request, str(error))
         return redirect("project-members", project.pk)
     if leaving:
-        messages.success(request, f"You have left “{project.name}”.")
+        messages.success(request, gettext("You have left “%(name)s”.") % {"name": project.name})
         return redirect("home")
-    messages.success(request, f"{membership.user} is no longer a member.")
+    messages.success(
+        request, gettext("%(user)s is no longer a member.") % {"user": membership.user}
+    )
     return redirect("project-members", project.pk)
 
 

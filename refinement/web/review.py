@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -104,7 +105,12 @@ def undo(request: Request, run_id: int) -> HttpResponse:
     sides = _sides(request.user, RunSample.objects.get(pk=run_sample.pk), plan_of(run))
     what = words_of(decision.action, decision.candidate, sides)
     return show_pair(
-        request, run_sample, Toast(f"Undone for pair {run_sample.position + 1}: {what}.")
+        request,
+        run_sample,
+        Toast(
+            gettext("Undone for pair %(position)s: %(what)s.")
+            % {"position": run_sample.position + 1, "what": what}
+        ),
     )
 
 
@@ -119,7 +125,7 @@ def comment(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     except ServiceError as error:
         happened = Happened(toasts=(Toast(str(error), failed=True),), comment=text)
         return _room(request, run_sample, happened, status=422)
-    return show_pair(request, run_sample, Toast("Comment saved."))
+    return show_pair(request, run_sample, Toast(gettext("Comment saved.")))
 
 
 def _pair_for(
@@ -127,7 +133,7 @@ def _pair_for(
 ) -> RunSample:
     run_sample = access.run_sample_for(request.user, run_sample_id, at_least=at_least)
     if run_sample.run_id != run_id:
-        raise access.NoAccess("No such pair in this run.")
+        raise access.NoAccess(gettext("No such pair in this run."))
     return run_sample
 
 
@@ -164,7 +170,8 @@ def _onward(request: Request, run_sample: RunSample, toast: Toast) -> HttpRespon
         window = queue_window(run, state.queue, around=run_sample, before=0, after=1)
         found = window.next_id or run_sample.pk
         if window.next_id is None:
-            toast = replace(toast, text=f"{toast.text} That was the last pair of this list.")
+            last = gettext("That was the last pair of this list.")
+            toast = replace(toast, text=f"{toast.text} {last}")
     if found is None:
         return _go(request, reverse("review", args=[run.pk]) + state.carry, toast)
     return _go(request, state.pair_url(run.pk, found), toast)

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Decision
 from refinement.selectors.opinions import last_opinion
 from refinement.selectors.queue import Order, QueueFilter, Show, queue_window
 from refinement.selectors.review import last_own_decision
 from refinement.web.diff import Change, Segment, diff_words
+from refinement.web.review_texts import TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,23 +125,28 @@ def blind_context(
         "edit_letter": base,
         "edit_pair": sides[base].pair,
         "edit_urls": [(letter, state.query(edit="1", of=letter)) for letter in sides],
-        "shows": [(show, _SHOWS[show], show is state.queue.show) for show in BLIND_SHOWS],
+        "shows": [(show, gettext(_SHOWS[show]), show is state.queue.show) for show in BLIND_SHOWS],
         "last_opinion": last_opinion(run, user) if plan.reviewers_per_pair > 1 else None,
         "last_own": last_own_decision(run, user) if may_decide else None,
     }
 
 
-_SHOWS = {Show.UNDECIDED: "Undecided", Show.DECIDED: "Decided", Show.ALL: "All"}
-_TITLES = {"instruction": "Instruction", "input": "Input", "response": "Response"}
+_SHOWS = {
+    Show.UNDECIDED: gettext_noop("Undecided"),
+    Show.DECIDED: gettext_noop("Decided"),
+    Show.ALL: gettext_noop("All"),
+}
 
 
 def said_blind(action: str, letter: str) -> str:
     """What somebody chose, in the words of the blind room."""
     if action == Decision.Action.DROP:
-        return "dropped"
+        return gettext("dropped")
     if action == Decision.Action.EDIT:
-        return "edited"
-    return f"chose {letter or 'another version'}"
+        return gettext("edited")
+    if not letter:
+        return gettext("chose another version")
+    return gettext("chose %(letter)s") % {"letter": letter}
 
 
 def _drawn(sides: dict[str, Version]) -> list[Side]:
@@ -159,12 +166,12 @@ def _drawn(sides: dict[str, Version]) -> list[Side]:
 
 def _passage(name: str, text: str, other: str) -> Passage:
     own = [s for s in diff_words(other, text) if s.change is not Change.DELETE]
-    return Passage(field=name, title=_TITLES[name], html=_html(own), length=len(text))
+    return Passage(field=name, title=gettext(TITLES[name]), html=_html(own), length=len(text))
 
 
 def _html(segments: Sequence[Segment]) -> SafeString:
     if not segments:
-        return format_html('<span class="nothing">{}</span>', "empty")
+        return format_html('<span class="nothing">{}</span>', gettext("empty"))
     return format_html_join("", "{}", ((_marked(segment),) for segment in segments))
 
 

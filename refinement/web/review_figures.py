@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext, gettext_noop
+
 from refinement.method.pairs import Side, UnscorableReason
 
 if TYPE_CHECKING:
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
 
 _LEAST_SCALE = 1.25  # so that 1, where a ratio turns, is always inside the picture
 _REASONS = {
-    UnscorableReason.EMPTY: "a text without tokens",
-    UnscorableReason.TOO_SHORT: "too short to have a loss",
-    UnscorableReason.TRUNCATED: "the prompt fills the student's whole context",
-    UnscorableReason.NON_FINITE: "the student returned no finite number",
+    UnscorableReason.EMPTY: gettext_noop("a text without tokens"),
+    UnscorableReason.TOO_SHORT: gettext_noop("too short to have a loss"),
+    UnscorableReason.TRUNCATED: gettext_noop("the prompt fills the student's whole context"),
+    UnscorableReason.NON_FINITE: gettext_noop("the student returned no finite number"),
 }
 
 
@@ -72,7 +74,7 @@ class Row:
         """``strong`` for a ratio, ``given`` for the second of the two losses it comes from."""
         if self.label.endswith("IFD"):
             return "strong"
-        return "given" if self.label.startswith("given") else ""
+        return "given" if "|" in self.symbol else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,9 @@ def choice_cards(verdict: Verdict | None) -> list[ChoiceCard]:
         return []
     cards = [
         _card(
-            title="Instruction",
+            title=gettext("Instruction"),
             signal="IFD",
-            rule="the higher one wins: more to learn",
+            rule=gettext("the higher one wins: more to learn"),
             sentence=verdict.instruction_sentence,
             values=(verdict.instruction_before, verdict.instruction_after),
             margin=verdict.instruction_margin,
@@ -101,9 +103,9 @@ def choice_cards(verdict: Verdict | None) -> list[ChoiceCard]:
     if verdict.response_winner:
         cards.append(
             _card(
-                title="Response",
+                title=gettext("Response"),
                 signal="r-IFD",
-                rule="the lower one wins: it tells more of its instruction",
+                rule=gettext("the lower one wins: it tells more of its instruction"),
                 sentence=verdict.response_sentence,
                 values=(verdict.response_before, verdict.response_after),
                 margin=verdict.response_margin,
@@ -120,7 +122,7 @@ def score_table(view: PairView) -> ScoreTable | None:
         return None
     scores = [score for _, score in scored]
     rows = [
-        Row(label, symbol, [read(score) for score in scores], digits)
+        Row(gettext(label), symbol, [read(score) for score in scores], digits)
         for label, symbol, read, digits in _MEASURES
     ]
     losses = [v for row in rows if row.symbol for v in row.values if v is not None]
@@ -131,25 +133,33 @@ def score_table(view: PairView) -> ScoreTable | None:
 
 
 _MEASURES: list[tuple[str, str, Callable[[Score], float | int | None], int]] = [
-    ("Response alone", "L(y)", lambda s: s.loss_response, 3),
-    ("given the instruction", "L(y|x)", lambda s: s.loss_response_given_instruction, 3),
+    (gettext_noop("Response alone"), "L(y)", lambda s: s.loss_response, 3),
+    (
+        gettext_noop("given the instruction"),
+        "L(y|x)",
+        lambda s: s.loss_response_given_instruction,
+        3,
+    ),
     ("IFD", "", lambda s: s.ifd, 3),
-    ("Instruction alone", "L(x)", lambda s: s.loss_instruction, 3),
-    ("given the response", "L(x|y)", lambda s: s.loss_instruction_given_response, 3),
+    (gettext_noop("Instruction alone"), "L(x)", lambda s: s.loss_instruction, 3),
+    (gettext_noop("given the response"), "L(x|y)", lambda s: s.loss_instruction_given_response, 3),
     ("r-IFD", "", lambda s: s.r_ifd, 3),
-    ("Instruction tokens", "", lambda s: s.instruction_tokens, 0),
-    ("Response tokens", "", lambda s: s.response_tokens, 0),
+    (gettext_noop("Instruction tokens"), "", lambda s: s.instruction_tokens, 0),
+    (gettext_noop("Response tokens"), "", lambda s: s.response_tokens, 0),
 ]
 
 
 def _notes(score: Score) -> list[str]:
     notes = []
     if score.reason:
-        notes.append(f"not scorable, {_REASONS[UnscorableReason(score.reason)]}.")
+        why = gettext(_REASONS[UnscorableReason(score.reason)])
+        notes.append(gettext("not scorable, %(why)s.") % {"why": why})
     if score.truncated:
-        notes.append("cut off at the student's context length; the losses are of the first part.")
+        notes.append(
+            gettext("cut off at the student's context length; the losses are of the first part.")
+        )
     if score.ifd is not None and score.ifd > 1:
-        notes.append("IFD above 1, the instruction does not help the student.")
+        notes.append(gettext("IFD above 1, the instruction does not help the student."))
     return notes
 
 
@@ -185,7 +195,7 @@ def _card(
 
 def _bar(kind: str, value: float | None, scale: float, *, won: bool) -> Bar:
     return Bar(
-        label="before" if kind == "original" else "after",
+        label=gettext("before") if kind == "original" else gettext("after"),
         value=value,
         width=round(min(value or 0.0, scale) / scale * 100, 2),
         one=round(100 / scale, 2),

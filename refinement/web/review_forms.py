@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.translation import gettext
 
 from refinement.method.pairs import Pair
 from refinement.models import Candidate, Decision
@@ -70,7 +71,7 @@ class DecisionForm(forms.Form):
             return
         if letter not in sides:
             raise forms.ValidationError(
-                "This pair is reviewed blind: choose one of its sides, edit or drop it."
+                gettext("This pair is reviewed blind: choose one of its sides, edit or drop it.")
             )
         data["candidate"] = sides[letter].candidate
         if data.get("side"):
@@ -81,7 +82,9 @@ class DecisionForm(forms.Form):
         known = Candidate.objects.filter(run_sample=self.run_sample)
         candidate = known.filter(pk=number).first() if number.isdecimal() else None
         if candidate is None:
-            raise forms.ValidationError("That candidate belongs to another pair. Reload the page.")
+            raise forms.ValidationError(
+                gettext("That candidate belongs to another pair. Reload the page.")
+            )
         return candidate
 
     def _edit(self) -> Pair:

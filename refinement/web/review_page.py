@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Decision
 from refinement.selectors.queue import Order, Show, queue_counts, queue_window
@@ -31,19 +32,22 @@ if TYPE_CHECKING:
 
 Action = Decision.Action
 _SHOWS = {
-    Show.UNDECIDED: "Undecided",
-    Show.DECIDED: "Decided",
-    Show.KEPT: "Kept",
-    Show.DROPPED: "Dropped",
-    Show.FAILED: "Failed",
-    Show.ALL: "All",
+    Show.UNDECIDED: gettext_noop("Undecided"),
+    Show.DECIDED: gettext_noop("Decided"),
+    Show.KEPT: gettext_noop("Kept"),
+    Show.DROPPED: gettext_noop("Dropped"),
+    Show.FAILED: gettext_noop("Failed"),
+    Show.ALL: gettext_noop("All"),
 }
-_ORDERS = {Order.POSITION: "In file order", Order.MARGIN: "Closest calls first"}
+_ORDERS = {
+    Order.POSITION: gettext_noop("In file order"),
+    Order.MARGIN: gettext_noop("Closest calls first"),
+}
 _LAYOUTS = {
-    Layout.DIFF: "Diff",
-    Layout.SIDE: "Side by side",
-    Layout.PLAIN: "Plain",
-    Layout.TOKENS: "Tokens",
+    Layout.DIFF: gettext_noop("Diff"),
+    Layout.SIDE: gettext_noop("Side by side"),
+    Layout.PLAIN: gettext_noop("Plain"),
+    Layout.TOKENS: gettext_noop("Tokens"),
 }
 
 
@@ -205,11 +209,11 @@ def _frame(run: Run, state: RoomState, counts: QueueCounts) -> dict[str, Any]:
         "carry": state.carry,
         "counts": counts,
         "shows": [
-            Option(show, label, counts.of(show), chosen=show is state.queue.show)
+            Option(show, gettext(label), counts.of(show), chosen=show is state.queue.show)
             for show, label in _SHOWS.items()
         ],
         "orders": [
-            Option(order, label, None, chosen=order is state.queue.order)
+            Option(order, gettext(label), None, chosen=order is state.queue.order)
             for order, label in _ORDERS.items()
         ],
         "messages": [],  # the room shows them itself, with their undo
@@ -245,7 +249,7 @@ def _version_tabs(view: PairView, shown: Version, state: RoomState) -> list[Tab]
 def _layout_tabs(shown: Version, state: RoomState) -> list[Tab]:
     return [
         Tab(
-            label=label,
+            label=gettext(label),
             url=replace(state, layout=layout).here() or "?",
             current=layout is (_alone(state.layout) if shown.is_original else state.layout),
         )
@@ -274,7 +278,9 @@ def _base_tabs(view: PairView, shown: Version, state: RoomState) -> list[Tab]:
         return []
     by_parent = state.against == "parent"
     return [
-        Tab(label="the original", url=state.here(against="") or "?", current=not by_parent),
+        Tab(
+            label=gettext("the original"), url=state.here(against="") or "?", current=not by_parent
+        ),
         Tab(
             label=parent.name.lower(),
             url=state.here(against="parent"),

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from refinement.models import User
@@ -34,23 +35,27 @@ class PlanForm(forms.Form):
     """How pairs are shared."""
 
     reviewers_per_pair = forms.IntegerField(
-        label="Reviewers a pair",
+        label=gettext_lazy("Reviewers a pair"),
         min_value=1,
         max_value=MOST_REVIEWERS,
-        help_text="With more than one, each judges alone; what they agree on is the decision, and "
-        "where they differ an owner settles it.",
+        help_text=gettext_lazy(
+            "With more than one, each judges alone; what they agree on is the decision, and "
+            "where they differ an owner settles it."
+        ),
     )
     blind = forms.BooleanField(
-        label="Blind",
+        label=gettext_lazy("Blind"),
         required=False,
-        help_text="Hides where a text came from, the scores and the verdict until a pair is "
-        "decided, and shows its texts in an order of chance.",
+        help_text=gettext_lazy(
+            "Hides where a text came from, the scores and the verdict until a pair is "
+            "decided, and shows its texts in an order of chance."
+        ),
     )
     seed = forms.IntegerField(
-        label="Seed of the order",
+        label=gettext_lazy("Seed of the order"),
         min_value=0,
         max_value=2**31 - 1,
-        help_text="The same seed gives the same order of the sides, for everybody.",
+        help_text=gettext_lazy("The same seed gives the same order of the sides, for everybody."),
     )
 
 
@@ -62,7 +67,7 @@ class AssignForm(forms.Form):
         able = [user.pk for user in reviewers_of(run.project)]
         everybody = User.objects.filter(pk__in=able).order_by("username")
         self.fields["people"] = forms.ModelMultipleChoiceField(
-            queryset=everybody, widget=forms.CheckboxSelectMultiple, label="People"
+            queryset=everybody, widget=forms.CheckboxSelectMultiple, label=gettext("People")
         )
 
 
@@ -82,7 +87,7 @@ def plan(request: Request, run_id: int) -> HttpResponse:
             add_service_error(form, error, "reviewers_per_pair")
     if form.errors:
         return _page(request, run, plan_form=form, status=422)
-    messages.success(request, "Saved. It holds for every pair from now on.")
+    messages.success(request, gettext("Saved. It holds for every pair from now on."))
     return redirect("review-people", run.pk)
 
 
@@ -103,9 +108,9 @@ def assign(request: Request, run_id: int) -> HttpResponse:
     if form.errors:
         return _page(request, run, assign_form=form, status=422)
     if pairs:
-        messages.success(request, f"Assigned: {pairs:,} pairs.")
+        messages.success(request, gettext("Assigned: %(pairs)s pairs.") % {"pairs": f"{pairs:,}"})
     else:
-        messages.warning(request, "Every undecided pair is assigned already.")
+        messages.warning(request, gettext("Every undecided pair is assigned already."))
     return redirect("review-people", run.pk)
 
 
@@ -116,7 +121,11 @@ def take_back(request: Request, run_id: int) -> HttpResponse:
     number = request.POST.get("user", "")
     user = get_object_or_404(User, pk=int(number) if number.isdecimal() else 0)
     freed = unassign(run=run, user=user, by=request.user)
-    messages.success(request, f"{freed:,} pairs of {user} are free again.")
+    messages.success(
+        request,
+        gettext("%(freed)s pairs of %(user)s are free again.")
+        % {"freed": f"{freed:,}", "user": user},
+    )
     return redirect("review-people", run.pk)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext
+
 from refinement.models import Decision
 from refinement.selectors import access
 from refinement.services.decisions import record_decision
@@ -39,13 +41,15 @@ def say(
     if plan.reviewers_per_pair > 1 and not may_settle(user, run_sample, plan):
         opinion = give_opinion(**what)
         words = words_of(opinion.action, opinion.candidate, sides)
-        text = f"Your opinion on pair {number}: {words}."
+        text = gettext("Your opinion on pair %(number)s: %(words)s.")
+        text %= {"number": number, "words": words}
         return Toast(text, edited=edited, opinion=run_sample.pk)
     settles = plan.reviewers_per_pair > 1
     basis = Basis.ADJUDICATION if settles else Basis.OWN
     decision = record_decision(**what, seen=data["seen"], basis=basis)
     words = words_of(decision.action, decision.candidate, sides)
-    text = f"{words[0].upper()}{words[1:]}: pair {number}."
+    text = gettext("%(words)s: pair %(number)s.")
+    text %= {"words": words[0].upper() + words[1:], "number": number}
     return Toast(text, undo=decision.pk, edited=edited)
 
 
@@ -65,11 +69,12 @@ def words_of(
     """A decision in words: "took the response rewrite", or with ``sides`` "chose B"."""
     if sides is not None:
         return said_blind(action, letter_of(sides, candidate.pk if candidate else None))
-    taken = candidate.get_kind_display().lower() if candidate else "candidate"
+    if action == Action.CANDIDATE:
+        taken = candidate.get_kind_display() if candidate else gettext("candidate")
+        return gettext("took the %(candidate)s") % {"candidate": taken.lower()}
     return {
-        Action.ACCEPT: "accepted the verdict",
-        Action.ORIGINAL: "kept the original",
-        Action.CANDIDATE: f"took the {taken}",
-        Action.EDIT: "edited",
-        Action.DROP: "dropped",
-    }.get(Action(action), "decided")
+        Action.ACCEPT: gettext("accepted the verdict"),
+        Action.ORIGINAL: gettext("kept the original"),
+        Action.EDIT: gettext("edited"),
+        Action.DROP: gettext("dropped"),
+    }.get(Action(action), gettext("decided"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -30,7 +31,7 @@ def presence(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     """Renew the lease of the pair on screen and say who else is there."""
     run_sample = access.run_sample_for(request.user, run_sample_id, at_least="reviewer")
     if run_sample.run_id != run_id:
-        raise access.NoAccess("No such pair in this run.")
+        raise access.NoAccess(gettext("No such pair in this run."))
     hold(run_sample=run_sample, user=request.user)
     others = others_at(run_sample, request.user)
     context = {"run": run_sample.run, "pair": run_sample, "others": others, "may_decide": True}

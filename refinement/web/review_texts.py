@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext, gettext_noop
 
 from refinement.web.diff import Change, Segment, diff_words
 from refinement.web.dress import SIGNS_FOR_BLANKS, dressed
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 LONG_CHARACTERS = 6_000  # folded, with the whole text in the page
 LONG_LINES = 90
 CUT_CHARACTERS = 40_000  # beyond it the rest is not even sent before it is asked for
-_TITLES = {"instruction": "Instruction", "input": "Input", "response": "Response"}
+TITLES = {
+    "instruction": gettext_noop("Instruction"),
+    "input": gettext_noop("Input"),
+    "response": gettext_noop("Response"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def texts_of(
             full=full,
             blanks=blanks,
         )
-        for name in _TITLES
+        for name in TITLES
         if name != "input" or shown.pair.input or (base and base.pair.input)
     ]
     return Texts(shown=shown, base=base, layout=layout, passages=passages)
@@ -112,7 +117,7 @@ def _passage(name: str, *, old: str, new: str, compare: bool, full: bool, blanks
     lines = sum(segment.text.count("\n") for segment in segments)
     return Passage(
         field=name,
-        title=_TITLES[name],
+        title=gettext(TITLES[name]),
         whole=whole,
         old=before,
         new=after,
@@ -146,7 +151,7 @@ def _cut(segments: Iterable[Segment], limit: int | None) -> tuple[list[Segment],
 def _html(segments: Sequence[Segment], *, blanks: bool) -> SafeString:
     """A text with its changes marked, and not one blank that is not in the text."""
     if not segments:
-        return format_html('<span class="nothing">{}</span>', "empty")
+        return format_html('<span class="nothing">{}</span>', gettext("empty"))
     parts = ((_marked(part, blanks=blanks),) for part in dressed(segments))
     return format_html_join("", "{}", parts)
 

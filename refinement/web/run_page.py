@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext, gettext_noop
+
 from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec
 from refinement.models import Endpoint, RunSample, Student
 from refinement.templatetags.refinement_ui import last_part
@@ -18,38 +20,61 @@ if TYPE_CHECKING:
 Stage, State = RunSample.Stage, RunSample.State
 
 _STEPS: tuple[tuple[str, str, str], ...] = (
-    (Stage.REFLECT_INSTRUCTION, "Rewrite the instruction", "teacher"),
-    (Stage.SELECT_INSTRUCTION, "Choose by IFD", "student"),
-    (Stage.REFLECT_RESPONSE, "Rewrite the response", "teacher"),
-    (Stage.SELECT_RESPONSE, "Choose by r-IFD", "student"),
+    (Stage.REFLECT_INSTRUCTION, gettext_noop("Rewrite the instruction"), "teacher"),
+    (Stage.SELECT_INSTRUCTION, gettext_noop("Choose by IFD"), "student"),
+    (Stage.REFLECT_RESPONSE, gettext_noop("Rewrite the response"), "teacher"),
+    (Stage.SELECT_RESPONSE, gettext_noop("Choose by r-IFD"), "student"),
 )
 
 REASONS: dict[str, tuple[str, str]] = {
     "teacher_unreachable": (
-        "The teacher did not answer",
-        "Retry once it is up and answers again.",
+        gettext_noop("The teacher did not answer"),
+        gettext_noop("Retry once it is up and answers again."),
     ),
-    "refused_request": ("The teacher refused the request", "Read its words, then retry or skip."),
-    "empty": ("The teacher answered with nothing", "A retry may bring a text."),
+    "refused_request": (
+        gettext_noop("The teacher refused the request"),
+        gettext_noop("Read its words, then retry or skip."),
+    ),
+    "empty": (
+        gettext_noop("The teacher answered with nothing"),
+        gettext_noop("A retry may bring a text."),
+    ),
     "truncated": (
-        "The reply was cut off by the length limit",
-        "Use a teacher with a longer “longest reply”.",
+        gettext_noop("The reply was cut off by the length limit"),
+        gettext_noop("Use a teacher with a longer “longest reply”."),
     ),
-    "refusal": ("The teacher declined to answer", "A retry seldom helps; read the pair."),
+    "refusal": (
+        gettext_noop("The teacher declined to answer"),
+        gettext_noop("A retry seldom helps; read the pair."),
+    ),
     "unparsable": (
-        "The reply did not hold what was asked for",
-        "Retry, or choose staged turns for this teacher.",
+        gettext_noop("The reply did not hold what was asked for"),
+        gettext_noop("Retry, or choose staged turns for this teacher."),
     ),
-    "filtered": ("The teacher's filter stopped the reply", "A retry seldom helps; read the pair."),
-    "student": ("The student could not score the pair", "Read its words, then retry."),
-    "worker_lost": ("The worker died while it held the pair", "Retry, and watch the worker."),
-    "internal": ("An unexpected problem", "Retry; if it stays, report it with the words below."),
+    "filtered": (
+        gettext_noop("The teacher's filter stopped the reply"),
+        gettext_noop("A retry seldom helps; read the pair."),
+    ),
+    "student": (
+        gettext_noop("The student could not score the pair"),
+        gettext_noop("Read its words, then retry."),
+    ),
+    "worker_lost": (
+        gettext_noop("The worker died while it held the pair"),
+        gettext_noop("Retry, and watch the worker."),
+    ),
+    "internal": (
+        gettext_noop("An unexpected problem"),
+        gettext_noop("Retry; if it stays, report it with the words below."),
+    ),
 }
 
 
 def reason_words(reason: str) -> tuple[str, str]:
     """A failure's reason as a title, and what to do about it."""
-    return REASONS.get(reason, (reason.replace("_", " ").capitalize() or "Unknown", "Retry."))
+    unknown = (reason.replace("_", " ").capitalize() or "Unknown", gettext_noop("Retry."))
+    title, help_ = REASONS.get(reason, unknown)
+    return gettext(title), gettext(help_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +132,11 @@ def segments(progress: RunProgress, outcomes: RunOutcomes) -> list[Segment]:
     """All samples of a run in one bar: what came of them, else where they are."""
     open_ = max(progress.total - progress.done - progress.failed, 0)
     parts = (
-        ("kept", "kept", outcomes.kept),
-        ("dropped", "not kept", max(progress.done - outcomes.kept, 0)),
-        ("failed", "failed", progress.failed),
-        ("working", "in work", min(progress.in_work, open_)),
-        ("waiting", "waiting", open_ - min(progress.in_work, open_)),
+        ("kept", gettext("kept"), outcomes.kept),
+        ("dropped", gettext("not kept"), max(progress.done - outcomes.kept, 0)),
+        ("failed", gettext("failed"), progress.failed),
+        ("working", gettext("in work"), min(progress.in_work, open_)),
+        ("waiting", gettext("waiting"), open_ - min(progress.in_work, open_)),
     )
     found, start = [], 0
     for kind, label, count in parts:

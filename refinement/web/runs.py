@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from refinement.models import Run
@@ -75,7 +76,7 @@ def _start(request: Request, project: Project, form: RunForm) -> HttpResponse | 
             )
             submission.location = reverse("run", args=[run.pk])
     except AlreadySent as sent:
-        messages.info(request, "This run was started already, once.")
+        messages.info(request, gettext("This run was started already, once."))
         return redirect(sent.location or reverse("project", args=[project.pk]))
     except ServiceError as error:
         add_service_error(form, error)
@@ -197,7 +198,7 @@ def retry(request: Request, run_id: int) -> HttpResponse:
     run = access.run_for(request.user, run_id, at_least="owner")
     form = RetryForm(request.POST)
     if not form.is_valid():
-        raise access.NoAccess("No such failed sample.")
+        raise access.NoAccess(gettext("No such failed sample."))
     wanted, reason = form.cleaned_data["run_sample"], form.cleaned_data["reason"]
     run_sample = None if wanted is None else failures.failed_sample(run, wanted)
     try:

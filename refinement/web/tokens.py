@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
@@ -34,7 +35,7 @@ else:
 class TokenForm(forms.Form):
     name = forms.CharField(
         max_length=120,
-        help_text="What it is for, such as “nightly export”.",
+        help_text=gettext_lazy("What it is for, such as “nightly export”."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     project = _ProjectField(
@@ -44,11 +45,11 @@ class TokenForm(forms.Form):
         help_text="A token of one project opens no other.",
     )
     days = forms.IntegerField(
-        label="Lives for",
+        label=gettext_lazy("Lives for"),
         initial=90,
         min_value=1,
         max_value=services.LONGEST_DAYS,
-        help_text="In days.",
+        help_text=gettext_lazy("In days."),
     )
     scopes = forms.MultipleChoiceField(
         choices=ApiToken.Scope.choices, widget=forms.CheckboxSelectMultiple, initial=["read"]
@@ -90,9 +91,9 @@ def index(request: Request) -> HttpResponse:
 def revoke(request: Request, token_id: int) -> HttpResponse:
     token = ApiToken.objects.filter(user=request.user, pk=token_id).first()
     if token is None:
-        raise NoAccess("No such token.")
+        raise NoAccess(gettext("No such token."))
     services.revoke_token(token=token)
-    messages.success(request, f"“{token.name}” opens nothing any more.")
+    messages.success(request, gettext("“%(name)s” opens nothing any more.") % {"name": token.name})
     return redirect("tokens")
 
 

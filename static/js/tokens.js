@@ -5,6 +5,10 @@
 (() => {
   const MOVES = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 10, ArrowUp: -10 };
 
+  const number = (text) => Number(text.replace(",", ".")); // as the reader's language writes it
+  const shown = (value) =>
+    value.toLocaleString(document.documentElement.lang, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
   function tokenOf(event) {
     return event.target.closest?.("[data-tokens] .tok") ?? null;
   }
@@ -16,11 +20,11 @@
     token.dataset.figures = figures; // the browser's own bubble would cover the text
     token.removeAttribute("title");
     const [alone, given] = figures.split(" → ");
-    const gain = Number(alone) - Number(given);
+    const gain = number(alone) - number(given);
     const word = token.textContent.replace(/\n/g, "↵").replace(/\t/g, "⇥").trim() || "␣";
     const change = Number.isNaN(gain)
       ? ""
-      : ` · ${gain >= 0 ? place.dataset.lowered : place.dataset.raised} ${Math.abs(gain).toFixed(2)}`;
+      : ` · ${gain >= 0 ? place.dataset.lowered : place.dataset.raised} ${shown(Math.abs(gain))}`;
     place.textContent = `“${word}” · ${place.dataset.alone} ${alone} · ${place.dataset.given} ${given}${change}`;
   }
 

@@ -81,6 +81,7 @@ DOORS = [
     Door("tokens", EVERYBODY),
     Door("sign-out-everywhere", EVERYBODY, method="post"),
     Door("theme", EVERYBODY, method="post", public=True),
+    Door("language", EVERYBODY, method="post", public=True),
     Door("project-new", EVERYBODY),
     Door("project-new", EVERYBODY, method="post", data=lambda _: {"name": "Another"}),
     Door("project", MEMBERS, project),
@@ -146,6 +147,7 @@ DOORS = [
 UNCHANGED = {
     "run-resume",
     "review-presence",
+    "language",
     "dataset-import",
     "dataset-stop",
     "dataset-again",

@@ -1,0 +1,120 @@
+"""German: complete, with the same placeholders, compiled, and safe for numbers in drawings."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polib
+import pytest
+from django.conf import settings
+from django.template import engines
+from django.templatetags.i18n import BlockTranslateNode, TranslateNode
+from django.urls import reverse
+
+from tests.web.test_pages import PAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.template.base import Node
+
+    from tests.web.conftest import House
+
+BASE = Path(settings.BASE_DIR)
+PO = BASE / "locale" / "de" / "LC_MESSAGES" / "django.po"
+MARKS = {"gettext", "gettext_lazy", "gettext_noop"}
+HOLES = re.compile(r"%\((\w+)\)s")
+
+
+def german() -> polib.POFile:
+    return polib.pofile(str(PO))
+
+
+def in_templates() -> Iterator[str]:
+    engine = engines["django"].engine
+    for path in sorted((BASE / "templates").rglob("*.html")):
+        template = engine.get_template(str(path.relative_to(BASE / "templates")))
+        for node in template.nodelist.get_nodes_by_type(TranslateNode):
+            if isinstance(node.filter_expression.var, str):
+                yield node.filter_expression.var
+            elif (literal := getattr(node.filter_expression.var, "literal", None)) is not None:
+                yield literal
+        for node in template.nodelist.get_nodes_by_type(BlockTranslateNode):
+            yield block_text(node)
+
+
+def block_text(node: Node) -> str:
+    text, _ = node.render_token_list(node.singular)
+    return str(text)
+
+
+def in_code() -> Iterator[str]:
+    for path in sorted((BASE / "refinement").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in MARKS:
+                text = call.args[0]
+                if isinstance(text, ast.Constant):
+                    yield str(text.value)
+
+
+def test_every_text_has_its_german() -> None:
+    known = {entry.msgid: entry for entry in german()}
+    wanted = {*in_templates(), *in_code()} - {""}
+    assert len(wanted) > 500
+    assert sorted(wanted - set(known)) == [], "refresh them: make messages"
+    missing = [m for m in wanted if not (known[m].msgstr or all(known[m].msgstr_plural.values()))]
+    assert missing == []
+
+
+def test_the_german_fills_the_same_holes() -> None:
+    for entry in german():
+        for text in [entry.msgstr] if entry.msgstr else entry.msgstr_plural.values():
+            assert sorted(HOLES.findall(text)) == sorted(HOLES.findall(entry.msgid)), entry.msgid
+            assert text.count("<") == entry.msgid.count("<"), entry.msgid
+
+
+def test_what_is_compiled_is_what_is_written() -> None:
+    compiled = {entry.msgid: entry for entry in polib.mofile(str(PO.with_suffix(".mo")))}
+    for entry in german():
+        found = compiled[entry.msgid]
+        assert (found.msgstr, found.msgstr_plural) == (entry.msgstr, entry.msgstr_plural)
+
+
+def test_a_person_chooses_the_language(house: House) -> None:
+    client = house.visitor("owner")
+    client.post(reverse("language"), {"language": "de", "next": reverse("home")})
+    html = client.get(reverse("home")).content.decode()
+    assert '<html lang="de"' in html
+    assert "<h1>Projekte</h1>" in html
+    client.post(reverse("language"), {"language": "en"})
+    assert "<h1>Projects</h1>" in client.get(reverse("home")).content.decode()
+
+
+def test_the_browser_s_language_counts_until_then(house: House) -> None:
+    client = house.visitor("owner", accept_language="de-AT,de;q=0.9")
+    assert '<html lang="de"' in client.get(reverse("home")).content.decode()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_in_german(name: str, house: House) -> None:
+    owner = house.room.owner
+    owner.is_staff = True
+    owner.save()
+    numbers = {
+        "project": house.room.project.pk,
+        "dataset": house.dataset.pk,
+        "run": house.room.run.pk,
+        "pair": house.room.pairs[0].pk,
+        "export": house.export.pk,
+    }
+    url = reverse(name, args=[numbers[kind] for kind in PAGES[name]])
+    answer = house.visitor("owner", accept_language="de").get(url)
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    assert '<html lang="de"' in html
+    drawn = re.findall(r"<(?:rect|svg|circle|line)\b[^>]*>", html)
+    commas = [tag for tag in drawn if re.search(r'\s(?:x|y|width|height|r)="\d+,\d', tag)]
+    assert commas == [], "a drawing's numbers are not for readers"
