@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class RefinementConfig(AppConfig):
@@ -6,6 +7,9 @@ class RefinementConfig(AppConfig):
     verbose_name = "Selective Reflection-Tuning"
 
     def ready(self) -> None:
-        from refinement.services import accounts  # models can only be read from here on
+        # models can only be read from here on
+        from refinement.readmodel.install import install
+        from refinement.services import accounts
 
         accounts.listen()
+        post_migrate.connect(install, sender=self, dispatch_uid="refinement.readmodel")

@@ -4,6 +4,7 @@ from refinement.models.api_request import ApiRequest
 from refinement.models.api_token import ApiToken
 from refinement.models.assignment import Assignment
 from refinement.models.audit_event import AuditEvent
+from refinement.models.bulk_act import BulkAct, BulkItem, Flag
 from refinement.models.candidate import Candidate
 from refinement.models.comment import Comment
 from refinement.models.dataset import Dataset, RejectedRow
@@ -14,10 +15,12 @@ from refinement.models.export import Export
 from refinement.models.opinion import Opinion
 from refinement.models.policy_change import PolicyChange
 from refinement.models.project import Membership, Project
+from refinement.models.queue_entry import QueueEntry, RunCount
 from refinement.models.review_lease import ReviewLease
 from refinement.models.review_plan import ReviewPlan
 from refinement.models.run import Run, RunSample
 from refinement.models.sample import GivenRewrite, KeptRecord, Sample
+from refinement.models.saved_view import SavedView
 from refinement.models.score import Score
 from refinement.models.student import Student
 from refinement.models.submission import Submission
@@ -34,6 +37,8 @@ __all__ = [
     "ApiToken",
     "Assignment",
     "AuditEvent",
+    "BulkAct",
+    "BulkItem",
     "Candidate",
     "Comment",
     "Dataset",
@@ -41,18 +46,22 @@ __all__ = [
     "Embedding",
     "Endpoint",
     "Export",
+    "Flag",
     "GivenRewrite",
     "KeptRecord",
     "Membership",
     "Opinion",
     "PolicyChange",
     "Project",
+    "QueueEntry",
     "RejectedRow",
     "ReviewLease",
     "ReviewPlan",
     "Run",
+    "RunCount",
     "RunSample",
     "Sample",
+    "SavedView",
     "Score",
     "Student",
     "Submission",

@@ -43,6 +43,9 @@ class Decision(models.Model):
     undoes = models.OneToOneField(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by"
     )
+    act = models.ForeignKey(  # the bulk act that it is part of
+        "BulkAct", null=True, blank=True, on_delete=models.SET_NULL, related_name="decisions"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -12,10 +12,11 @@ import random
 from django.db.models import Q
 from django.utils import timezone
 
-from refinement.models import Dataset, Export, Run, Trial
+from refinement.models import BulkAct, Dataset, Export, Run, Trial
 from refinement.pipeline import claims, webhooks
 from refinement.pipeline.heartbeats import forget_dead_workers
 from refinement.services import dispatch, policies, runs
+from refinement.services.run_counts import fold_counts
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ def sweep() -> None:
         "refinement.write_export": _waiting(Export, working=Export.Status.WRITING),
         "refinement.derive": policies.runs_to_derive(),
         "refinement.deliver_webhook": webhooks.due_deliveries(MOST_WAITING),
+        "refinement.bulk_act": _waiting(BulkAct, working=BulkAct.Status.WORKING)
+        + _waiting(BulkAct, waiting="undo_due", working=BulkAct.Status.UNDOING),
     }
     for run_id in Run.objects.filter(status=Run.Status.RUNNING).values_list("pk", flat=True):
         for task in sweep_run(run_id):
@@ -39,6 +42,7 @@ def sweep() -> None:
     for task, object_ids in due.items():
         _repeat(task, object_ids)
     forget_dead_workers()
+    fold_counts()
 
 
 def sweep_run(run_id: int) -> list[str]:
@@ -57,9 +61,11 @@ def sweep_run(run_id: int) -> list[str]:
     return tasks
 
 
-def _waiting(model: type[Dataset | Export | Trial], *, working: str) -> list[int]:
-    """Imports, exports or trials that nobody has begun, or whose worker died."""
-    stuck = Q(status="pending") | Q(status=working, lease_expires_at__lt=timezone.now())
+def _waiting(
+    model: type[BulkAct | Dataset | Export | Trial], *, waiting: str = "pending", working: str
+) -> list[int]:
+    """Imports, exports, trials or bulk acts that nobody has begun, or whose worker died."""
+    stuck = Q(status=waiting) | Q(status=working, lease_expires_at__lt=timezone.now())
     return list(model.objects.filter(stuck).values_list("pk", flat=True)[:MOST_WAITING])
 
 

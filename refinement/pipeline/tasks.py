@@ -10,7 +10,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from refinement.pipeline import scoring, sweeper, teaching, trials, webhooks
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
-from refinement.services import deriving, exports, importing, runs
+from refinement.services import bulk_acts, deriving, exports, importing, runs
 
 _heartbeats: list[Heartbeat] = []
 
@@ -34,6 +34,11 @@ def derive(run_id: int) -> None:
 @shared_task(name="refinement.deliver_webhook")
 def deliver_webhook(delivery_id: int) -> None:
     webhooks.deliver(delivery_id)
+
+
+@shared_task(name="refinement.bulk_act")
+def bulk_act(act_id: int) -> None:
+    bulk_acts.perform(act_id=act_id)
 
 
 @shared_task(name="refinement.teach")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Avg, Count, Q
-
-from refinement.method.pairs import Side
-from refinement.models import RunSample, Score, Verdict
+from refinement.models import QueueEntry
+from refinement.selectors.queue import counts_of
+from refinement.selectors.queue.filters import CELLS, Show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from refinement.models import Run
 
 
@@ -38,24 +39,26 @@ class RunOutcomes:
 
 
 def run_outcomes(run: Run) -> RunOutcomes:
-    """Four queries over the verdicts of a run."""
-    verdicts = Verdict.objects.filter(run_sample__run=run)
-    counts = verdicts.aggregate(
-        instruction_choices=Count("pk"),
-        accepted_instructions=Count("pk", filter=Q(instruction_winner=Side.CANDIDATE.value)),
-        response_choices=Count("pk", filter=~Q(response_winner="")),
-        accepted_responses=Count("pk", filter=Q(response_winner=Side.CANDIDATE.value)),
-        concluded=Count("pk", filter=Q(kept__isnull=False)),
-        kept=Count("pk", filter=Q(kept=True)),
-    )
-    accepted = verdicts.filter(response_winner=Side.CANDIDATE.value)
-    after = accepted.aggregate(mean=Avg("chosen__score__response_tokens"))["mean"]
-    before = Score.objects.filter(
-        run_sample__in=accepted.values("run_sample"), candidate__isnull=True
-    ).aggregate(mean=Avg("response_tokens"))["mean"]
+    """One query over the kept counts of a run."""
+    counts = counts_of(run)
+    judged = [found for found in counts.judged if found.judged]
+    whole = [found for found in judged if found.judged == QueueEntry.Judged.WHOLE]
+    answered = [found for found in judged if found.accepted & QueueEntry.RESPONSE]
+    accepted = sum(found.n for found in answered)
     return RunOutcomes(
-        **counts,
-        decided=RunSample.objects.filter(run=run, decision__isnull=False).count(),
-        tokens_before=before,
-        tokens_after=after,
+        instruction_choices=sum(found.n for found in judged),
+        accepted_instructions=sum(
+            found.n for found in judged if found.accepted & QueueEntry.INSTRUCTION
+        ),
+        response_choices=sum(found.n for found in whole),
+        accepted_responses=accepted,
+        concluded=sum(found.n for found in whole if found.kept is not None),
+        kept=sum(found.n for found in whole if found.kept),
+        decided=sum(counts.cells.get(cell, 0) for cell in CELLS[Show.DECIDED]),
+        tokens_before=_mean((found.tokens_before for found in answered), accepted),
+        tokens_after=_mean((found.tokens_after for found in answered), accepted),
     )
+
+
+def _mean(sums: Iterable[int], count: int) -> float | None:
+    return sum(sums) / count if count else None

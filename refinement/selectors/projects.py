@@ -4,10 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Q
-
-from refinement.models import Dataset, Membership, Project, Run, RunSample, Verdict
+from refinement.models import Dataset, Membership, Project, Run, RunSample
 from refinement.selectors.access import NoAccess
+from refinement.selectors.queue.counts import counts_of_runs
 
 if TYPE_CHECKING:
     from refinement.models import User
@@ -84,33 +83,14 @@ def memberships_of(project: Project) -> list[Membership]:
 def run_lines(project: Project) -> list[RunLine]:
     """The runs of a project, newest first, with how far each one is."""
     runs = list(project.runs.select_related("dataset", "teacher", "student"))
-    counts = {
-        row["run_id"]: row
-        for row in RunSample.objects.filter(run__project=project)
-        .values("run_id")
-        .annotate(
-            total=Count("pk"),
-            done=Count("pk", filter=Q(state=RunSample.State.DONE)),
-            failed=Count("pk", filter=Q(state=RunSample.State.FAILED)),
+    counts = counts_of_runs(run.pk for run in runs)
+    return [
+        RunLine(
+            run=run,
+            total=counts[run.pk].total,
+            done=counts[run.pk].in_state(RunSample.State.DONE),
+            failed=counts[run.pk].in_state(RunSample.State.FAILED),
+            kept=sum(found.n for found in counts[run.pk].judged if found.kept),
         )
-    }
-    kept = dict(
-        Verdict.objects.filter(run_sample__run__project=project, kept=True)
-        .values("run_sample__run_id")
-        .annotate(n=Count("pk"))
-        .values_list("run_sample__run_id", "n")
-    )
-    nothing = {"total": 0, "done": 0, "failed": 0}
-    lines = []
-    for run in runs:
-        row = counts.get(run.pk, nothing)
-        lines.append(
-            RunLine(
-                run=run,
-                total=row["total"],
-                done=row["done"],
-                failed=row["failed"],
-                kept=kept.get(run.pk, 0),
-            )
-        )
-    return lines
+        for run in runs
+    ]

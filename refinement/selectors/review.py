@@ -74,6 +74,10 @@ class PairView:
         return self.versions[0]
 
     @property
+    def flagged(self) -> bool:
+        return getattr(self.run_sample, "flag", None) is not None
+
+    @property
     def primary(self) -> Version:
         """What to look at first: a person's text, else the student's choice, else its rival."""
         if self.decision and self.decision.candidate_id:
@@ -102,7 +106,13 @@ class PairView:
 def pair_view(run_sample: RunSample) -> PairView:
     """Read a pair: six queries, whatever its history."""
     found = RunSample.objects.select_related(
-        "sample", "run__project", "run__dataset", "verdict", "decision__user", "decision__candidate"
+        "sample",
+        "run__project",
+        "run__dataset",
+        "verdict",
+        "decision__user",
+        "decision__candidate",
+        "flag",
     ).get(pk=run_sample.pk)
     verdict = _verdict(found)
     versions = _versions(found, verdict)

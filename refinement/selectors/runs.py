@@ -11,6 +11,7 @@ from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
 from refinement.models import Run, RunSample, Score, TeacherCall, Verdict
+from refinement.selectors.queue import counts_of
 from refinement.selectors.workers import queues_alive
 
 if TYPE_CHECKING:
@@ -54,24 +55,22 @@ class RunProgress:
 
 
 def run_progress(run: Run) -> RunProgress:
-    """How the run stands now. Six queries, none of which reads a row for every reply or score."""
+    """How the run stands now. Five queries, none of which reads a row for every sample or score."""
     now = timezone.now()
     run = Run.objects.get(pk=run.pk)
-    counts = _counts(run)
+    kept = counts_of(run)
+    counts = {stage.value: kept.states.get(stage.value, {}) for stage in STAGE_ORDER}
     window = _window(run, now)
     calls, tokens = _recent_calls(run, now)
     pairs = _recent_scores(run, now)
-    states: Counter[str] = Counter()
-    for by_state in counts.values():
-        states.update(by_state)
     return RunProgress(
         status=run.status,
         notice=run.notice,
         counts=counts,
-        total=states.total(),
-        done=states[State.DONE],
-        failed=states[State.FAILED],
-        reviewable=states[State.DONE],
+        total=kept.total,
+        done=kept.in_state(State.DONE),
+        failed=kept.in_state(State.FAILED),
+        reviewable=kept.in_state(State.DONE),
         scored_pairs=run.scored_pairs,
         teacher_calls=run.teacher_calls,
         prompt_tokens=run.prompt_tokens,
@@ -81,7 +80,7 @@ def run_progress(run: Run) -> RunProgress:
         tokens_per_second=tokens / window,
         pairs_per_second=pairs / window,
         eta_seconds=_eta(run, counts, calls / window),
-        failures=_failures(run) if states[State.FAILED] else {},
+        failures=dict(sorted(kept.reasons.items(), key=lambda pair: -pair[1])),
         workers_alive=queues_alive(),
     )
 
@@ -93,20 +92,6 @@ def failed_samples(run: Run) -> QuerySet[RunSample]:
         .select_related("sample")
         .order_by("position")
     )
-
-
-def _counts(run: Run) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {stage.value: {} for stage in STAGE_ORDER}
-    grouped = RunSample.objects.filter(run=run).order_by().values_list("stage", "state")
-    for stage, state, count in grouped.annotate(count=Count("pk")):
-        counts[stage][state] = count
-    return counts
-
-
-def _failures(run: Run) -> dict[str, int]:
-    grouped = RunSample.objects.filter(run=run, state=State.FAILED).order_by()
-    counted = grouped.values_list("error_reason").annotate(count=Count("pk"))
-    return dict(sorted(counted, key=lambda pair: -pair[1]))
 
 
 def _recent_calls(run: Run, now: datetime) -> tuple[int, int]:

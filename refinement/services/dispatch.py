@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 logger = logging.getLogger(__name__)
 
 QUEUES = {
+    "refinement.bulk_act": "default",
     "refinement.import_dataset": "default",
     "refinement.write_export": "default",
     "refinement.derive": "default",

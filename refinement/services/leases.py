@@ -1,4 +1,4 @@
-"""Exclusive work on one row that a worker may die over: imports and exports.
+"""Exclusive work on one row that a worker may die over: imports, exports and bulk acts.
 
 The moment a lease ends is its token. Every write of the holder is conditional on it, so a worker
 that was suspended past its lease, and whose work another took over, can change nothing any more.
@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from refinement.models import Dataset, Export, Trial
+    from refinement.models import BulkAct, Dataset, Export, Trial
 
 
 class LeaseLost(Exception):  # noqa: N818 - an event among workers, no fault
@@ -22,16 +22,18 @@ class LeaseLost(Exception):  # noqa: N818 - an event among workers, no fault
 
 
 class Lease:
-    """Held on a Dataset, an Export or a Trial while ``status`` is its working one."""
+    """Held on a Dataset, an Export, a Trial or a BulkAct while ``status`` is its working one."""
 
-    def __init__(self, model: type[Dataset | Export | Trial], pk: int, ends: datetime) -> None:
+    def __init__(
+        self, model: type[BulkAct | Dataset | Export | Trial], pk: int, ends: datetime
+    ) -> None:
         self._model = model
         self._pk = pk
         self._ends = ends
 
     @classmethod
     def claim(
-        cls, model: type[Dataset | Export | Trial], pk: int, *, waiting: str, working: str
+        cls, model: type[BulkAct | Dataset | Export | Trial], pk: int, *, waiting: str, working: str
     ) -> Lease | None:
         """Take the row if it waits, or if its worker's lease ran out. ``None``: it is taken."""
         ends = _next_end()

@@ -57,6 +57,12 @@ WORDS = {
     "student.registered": gettext_noop("registered the student"),
     "token.made": gettext_noop("made an API token"),
     "token.revoked": gettext_noop("revoked an API token"),
+    "pair.flagged": gettext_noop("flagged"),
+    "pair.unflagged": gettext_noop("took the flag off"),
+    "run.bulk_asked": gettext_noop("asked for a bulk act in"),
+    "run.bulk_undone": gettext_noop("undid a bulk act in"),
+    "view.forgotten": gettext_noop("forgot the view"),
+    "view.saved": gettext_noop("saved the view"),
     "webhook.deleted": gettext_noop("deleted a webhook of"),
     "webhook.made": gettext_noop("made a webhook for"),
 }

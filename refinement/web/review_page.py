@@ -9,9 +9,11 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Decision
-from refinement.selectors.queue import Order, Show, queue_counts, queue_window
+from refinement.selectors import access
+from refinement.selectors.queue import Show, queue_counts, queue_window
 from refinement.selectors.review import last_own_decision, pair_view
 from refinement.selectors.review_sharing import held_by_others, plan_of
+from refinement.web.queue_panel import ORDERS, SHOWS, panel
 from refinement.web.review_blind import blind_context, blind_state, is_blind
 from refinement.web.review_figures import choice_cards, score_table
 from refinement.web.review_shared import sharing_context, without_others_edits
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from refinement.models import Candidate, Comment, Run, RunSample, User
-    from refinement.selectors import access
     from refinement.selectors.queue import QueueCounts
     from refinement.selectors.review import PairView, Version
     from refinement.services.decisions import DecisionConflict
@@ -31,18 +32,6 @@ if TYPE_CHECKING:
     from refinement.web.review_tokens import TokenText
 
 Action = Decision.Action
-_SHOWS = {
-    Show.UNDECIDED: gettext_noop("Undecided"),
-    Show.DECIDED: gettext_noop("Decided"),
-    Show.KEPT: gettext_noop("Kept"),
-    Show.DROPPED: gettext_noop("Dropped"),
-    Show.FAILED: gettext_noop("Failed"),
-    Show.ALL: gettext_noop("All"),
-}
-_ORDERS = {
-    Order.POSITION: gettext_noop("In file order"),
-    Order.MARGIN: gettext_noop("Closest calls first"),
-}
 _LAYOUTS = {
     Layout.DIFF: gettext_noop("Diff"),
     Layout.SIDE: gettext_noop("Side by side"),
@@ -198,6 +187,7 @@ def empty_context(user: User, run: Run, state: RoomState, happened: Happened) ->
         "poll_url": reverse("review", args=[run.pk]) + state.carry,
         "live": run.status == run.Status.RUNNING and counts.unfinished > 0,
         "last_own": last_own_decision(run, user),
+        "may_decide": access.role_of(user, run.project) in ("reviewer", "owner"),
         "happened": happened,
     }
 
@@ -210,12 +200,20 @@ def _frame(run: Run, state: RoomState, counts: QueueCounts) -> dict[str, Any]:
         "counts": counts,
         "shows": [
             Option(show, gettext(label), counts.of(show), chosen=show is state.queue.show)
-            for show, label in _SHOWS.items()
+            for show, label in SHOWS.items()
         ],
         "orders": [
             Option(order, gettext(label), None, chosen=order is state.queue.order)
-            for order, label in _ORDERS.items()
+            for order, label in ORDERS.items()
         ],
+        "panel": panel(
+            run, state.queue, layout="" if state.layout is Layout.DIFF else state.layout
+        ),
+        "narrowed": {
+            name: value
+            for name, value in state.queue.as_query().items()
+            if name not in ("show", "order")
+        },
         "messages": [],  # the room shows them itself, with their undo
     }
 

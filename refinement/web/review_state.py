@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from refinement.selectors.queue import Order, QueueFilter, Show
+from refinement.selectors.queue import QueueFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,8 +62,7 @@ class RoomState:
     def query(self, **extra: str) -> str:
         """What goes along, plus ``extra``; defaults are left out to keep addresses short."""
         values = {
-            "show": "" if self.queue.show is Show.UNDECIDED else self.queue.show,
-            "order": "" if self.queue.order is Order.POSITION else self.queue.order,
+            **self.queue.as_query(),
             "view": "" if self.layout is Layout.DIFF else self.layout,
             "blanks": "1" if self.blanks else "",
             **extra,

@@ -165,9 +165,9 @@ def settings_of(run: Run) -> Settings:
     return Settings(
         teacher=last_part(teacher.model),
         teacher_url=teacher.base_url,
-        protocol=dict(Endpoint.Protocol.choices).get(teacher.protocol, teacher.protocol),
+        protocol=str(dict(Endpoint.Protocol.choices).get(teacher.protocol, teacher.protocol)),
         student=last_part(student.path),
-        template=dict(Student.Template.choices).get(student.template, student.template),
+        template=str(dict(Student.Template.choices).get(student.template, student.template)),
         filters=_filters(policy),
         prompt_version=str(run.config.get("prompt_version", "")),
     )

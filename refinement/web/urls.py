@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver
 from refinement.web import (
     accounts,
     audit,
+    bulk,
     chunks,
     datasets,
     exports,
@@ -33,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *review_sharing.urlpatterns,
     *review_people.urlpatterns,
     *exports.urlpatterns,
+    *bulk.urlpatterns,
     *models_pages.urlpatterns,
     *health.urlpatterns,
     *tokens.urlpatterns,

@@ -9,6 +9,7 @@
   let busy = false;
   let shownAt = performance.now();
   let shownPair = null;
+  let asked = null; // a filter chosen while another page was on its way
 
   const room = () => document.getElementById("room");
   const find = (selector) => room()?.querySelector(selector) ?? null;
@@ -92,6 +93,22 @@
     if (event.target.closest?.("[data-draft-discard]")) discardDraft();
   }
 
+  // -- The filter acts at once; its button is only for pages without scripts --------------------------------------
+  function onChange(event) {
+    if (!event.target.matches("[data-submit-on-change]")) return;
+    if (busy) asked = [...event.target.form.elements].filter((f) => f.name).map((f) => [f.name, f.value]);
+    else event.target.form.requestSubmit();
+  }
+
+  // What was asked of the page that is gone is asked of the one that came: nobody is ignored.
+  function askAgain() {
+    const form = asked && find(".queue__filter");
+    if (!form || busy) return;
+    for (const [name, value] of asked) if (form.elements[name]) form.elements[name].value = value;
+    asked = null;
+    form.requestSubmit();
+  }
+
   // -- Drafts: what was typed and not saved, in this browser, for this person and pair -------------
   const draftKey = (pair) => `srt-draft:${find("[data-room]").dataset.user}:${pair}`;
 
@@ -170,12 +187,13 @@
   // -- A pair leaves, a pair arrives -----------------------------------------------------------------------------
   function left() {
     busy = true;
-    delete find("[data-room]").dataset.ready;
+    delete find("[data-room]")?.dataset.ready;
   }
 
   function answered() {
     busy = false;
-    if (performance.now() - shownAt > GUARD_MS) find("[data-room]").dataset.ready = "";
+    setTimeout(askAgain); // htmx takes no other request before this event is over
+    if (performance.now() - shownAt > GUARD_MS) find("[data-room]")?.setAttribute("data-ready", "");
   }
 
   function arrived() {
@@ -240,17 +258,26 @@
     setTimeout(() => toast.remove(), 15000);
   }
 
+  function restored() {
+    busy = false;
+    arrived();
+    setTimeout(askAgain);
+  }
+
   const forRoom = (act) => (event) => event.detail.target === room() && act(event);
 
   document.addEventListener("keydown", onKey);
   document.addEventListener("submit", onSubmit, true);
   document.addEventListener("click", onClick);
+  document.addEventListener("change", onChange);
   document.addEventListener("input", (event) => event.target.matches("[data-draft]") && keepDraft());
   document.addEventListener("htmx:beforeRequest", forRoom(left));
   document.addEventListener("htmx:afterRequest", forRoom(answered));
   document.addEventListener("htmx:beforeSwap", onBeforeSwap);
   document.addEventListener("htmx:afterSettle", forRoom(arrived));
-  document.addEventListener("htmx:historyRestore", arrived);
+  document.addEventListener("htmx:historyCacheMiss", left);
+  document.addEventListener("htmx:historyCacheMissLoadError", answered);
+  document.addEventListener("htmx:historyRestore", restored);
   document.addEventListener("htmx:responseError", complain);
   document.addEventListener("htmx:sendError", complain);
   forgetOldDrafts();

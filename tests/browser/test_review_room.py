@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from tests.review_room import PASSWORD, TIPS, TIPS_INSTRUCTION, TIPS_RESPONSE, R
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from playwright.sync_api import Route
     from pytest_django.live_server_helper import LiveServer
 
     from tests.browser.visitor import Visitor
@@ -293,6 +295,38 @@ def test_going_through_the_queue_versions_and_layouts(
     assert numbers == ["1", "4", "3", "2"]
     me.page.locator(".queue__list .line", has_text="Question 0").click()
     me.sees_pair(2)
+
+
+def test_a_filter_chosen_while_a_pair_is_on_its_way(
+    room: Room, arrive: Callable[..., Visitor]
+) -> None:
+    """Whether the way leads on or back: what was chosen on the page that left is not forgotten."""
+    me = arrive()
+    me.press("d")
+    me.sees_pair(2)
+    me.wait_ready()
+    me.page.route("**/review/*", _late)
+    me.page.evaluate("document.querySelector('[rel=next]').click(); " + _CHOOSE.format(show="all"))
+    expect(me.page.locator(".queue__list .line")).to_have_count(4)
+    me.press("j")
+    me.sees_pair(2)
+    me.page.evaluate(
+        "addEventListener('popstate', () => {"
+        + _CHOOSE.format(show="decided")
+        + "}, {once: true}); history.back()"
+    )
+    expect(me.page.locator(".queue__list .line")).to_have_count(1)
+
+
+_CHOOSE = (
+    "const select = document.querySelector('[name=show]'); select.value = '{show}'; "
+    "select.dispatchEvent(new Event('change', {{bubbles: true}}));"
+)
+
+
+def _late(route: Route) -> None:
+    time.sleep(0.3)
+    route.continue_()
 
 
 def test_long_texts_unfold(room: Room, arrive: Callable[..., Visitor]) -> None:

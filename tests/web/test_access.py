@@ -131,6 +131,14 @@ DOORS = [
     Door(
         "review-unassign", FROM_OWNER, run, "post", lambda house: {"user": house.user("owner").pk}
     ),
+    Door("flag", FROM_REVIEWER, pair, "post"),
+    Door("bulk", FROM_REVIEWER, run),
+    Door("bulk", FROM_REVIEWER, run, "post", lambda _: {"action": "drop", "expected": 1}),
+    Door("run-history", MEMBERS, run),
+    Door("run-acts", MEMBERS, run),
+    Door("history-jsonl", MEMBERS, run),
+    Door("history-csv", MEMBERS, run),
+    Door("view-save", FROM_REVIEWER, run, "post", lambda _: {"name": "Mine"}),
     Door("exports", MEMBERS, run),
     Door("export-new", FROM_OWNER, run, "post", lambda _: token(_) | {"include": "kept"}),
     Door("export-download", MEMBERS, export),
@@ -161,6 +169,9 @@ ELSEWHERE = {  # tested where their own subject is
     "upload": "test_chunks.py",
     "upload-drop": "test_chunks.py",
     "withdraw": "test_review_people.py",
+    "bulk-undo": "test_bulk_acts.py",
+    "run-restore": "test_bulk_acts.py",
+    "view-delete": "test_bulk_acts.py",
     "healthz": "test_health.py",
     "readyz": "test_health.py",
 }

@@ -238,7 +238,7 @@ def test_pages_keep_to_a_strict_content_policy(room: Room, client: Client) -> No
 def test_a_page_costs_the_same_however_long_the_run_is(
     room: Room, client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_max_num_queries(24) as few:
+    with django_assert_max_num_queries(28) as few:
         client.get(url("review-pair", room.pairs[0]))
     room.fill(30)
     for number in range(3):

@@ -1,0 +1,90 @@
+"""The one definition of a ``QueueEntry``, as SQL that SQLite and PostgreSQL both read."""
+
+from __future__ import annotations
+
+_COLUMNS = (  # noqa: SIM905 - one word a column reads best
+    "run_sample_id run_id position cell action decided_by_id decided_at judged verdict_kept "
+    "verdict_code accepted margin ifd r_ifd delta_ifd delta_r_ifd tokens_before tokens_after "
+    "length truncated unscorable straddled disagreement shuffle"
+).split()
+
+# The mark is what counts: the decision, else the failure, else the verdict.
+_CELL = """CASE
+    WHEN d.action IN ('original', 'candidate', 'edit')
+      THEN CASE WHEN rs.state IN ('done', 'failed') THEN 4 ELSE 7 END
+    WHEN d.action = 'drop' THEN CASE WHEN rs.state IN ('done', 'failed') THEN 5 ELSE 8 END
+    WHEN rs.state = 'failed' THEN CASE WHEN d.id IS NULL THEN 3 ELSE 6 END
+    WHEN d.action = 'accept' THEN
+      CASE WHEN v.kept THEN 4 ELSE 5 END + CASE WHEN rs.state = 'done' THEN 0 ELSE 3 END
+    WHEN rs.state <> 'done' THEN 0
+    WHEN v.kept THEN 1
+    ELSE 2
+  END"""
+
+_MARGIN = """CASE
+    WHEN v.response_margin IS NULL OR v.instruction_margin < v.response_margin
+      THEN v.instruction_margin
+    ELSE v.response_margin
+  END"""
+
+# 1: the person decided otherwise than the verdict. 2: another person's last word is another one.
+_DISAGREEMENT = """CASE
+    WHEN d.action = 'drop' AND v.kept THEN 1
+    WHEN d.action IN ('original', 'candidate', 'edit')
+      AND (v.kept IS NULL OR NOT v.kept OR COALESCE(v.chosen_id, 0) <> COALESCE(d.candidate_id, 0))
+      THEN 1
+    ELSE 0
+  END + CASE WHEN d.id IS NOT NULL AND EXISTS (
+      SELECT 1 FROM refinement_decision o
+      WHERE o.run_sample_id = rs.id AND o.user_id <> d.user_id AND o.action <> 'undo'
+        AND (o.action <> d.action OR COALESCE(o.candidate_id, 0) <> COALESCE(d.candidate_id, 0))
+        AND NOT EXISTS (
+          SELECT 1 FROM refinement_decision p
+          WHERE p.run_sample_id = rs.id AND p.user_id = o.user_id AND p.id > o.id)
+    ) THEN 2 ELSE 0 END"""
+
+# Squares modulo a prime scatter neighbours; 64 bits hold them.
+_SHUFFLE = "(rs.id * 2654435761 % 2147483647) * (rs.id * 2654435761 % 2147483647) % 2147483647"
+
+_HAS = "EXISTS (SELECT 1 FROM refinement_score x WHERE x.run_sample_id = rs.id AND {})"
+
+_SELECT = f"""SELECT rs.id, rs.run_id, rs.position,
+  {_CELL},
+  COALESCE(d.action, ''), d.user_id, d.created_at,
+  CASE WHEN v.id IS NULL THEN 0 WHEN v.response_winner = '' THEN 1 ELSE 2 END,
+  v.kept, COALESCE(v.code, ''),
+  CASE WHEN v.instruction_winner = 'candidate' THEN 1 ELSE 0 END
+    + CASE WHEN v.response_winner = 'candidate' THEN 2 ELSE 0 END,
+  {_MARGIN},
+  chosen.ifd, chosen.r_ifd,
+  v.instruction_after - v.instruction_before, v.response_after - v.response_before,
+  original.response_tokens, chosen.response_tokens,
+  LENGTH(COALESCE(c.instruction, s.instruction)) + LENGTH(COALESCE(c.input, s.input))
+    + LENGTH(COALESCE(c.response, s.response)),
+  {_HAS.format("x.truncated")},
+  {_HAS.format("x.status = 'unscorable'")},
+  {_HAS.format("x.straddled")},
+  {_DISAGREEMENT},
+  {_SHUFFLE}
+FROM refinement_runsample rs
+JOIN refinement_sample s ON s.id = rs.sample_id
+LEFT JOIN refinement_verdict v ON v.run_sample_id = rs.id
+LEFT JOIN refinement_candidate c ON c.id = v.chosen_id
+LEFT JOIN refinement_decision d ON d.id = rs.decision_id
+LEFT JOIN refinement_score original
+  ON original.run_sample_id = rs.id AND original.candidate_id IS NULL
+LEFT JOIN refinement_score rewritten ON rewritten.candidate_id = v.chosen_id
+LEFT JOIN refinement_score chosen
+  ON chosen.id = CASE WHEN v.chosen_id IS NULL THEN original.id ELSE rewritten.id END"""
+
+WORTH_AN_ENTRY = "(v.id IS NOT NULL OR d.id IS NOT NULL OR rs.state = 'failed')"
+
+
+def upsert(where: str) -> str:
+    """SQL that makes or renews the entries of the run samples ``rs`` for which ``where`` holds."""
+    changes = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])
+    return (
+        f"INSERT INTO refinement_queueentry ({', '.join(_COLUMNS)})\n"
+        f"{_SELECT}\nWHERE {where}\n"
+        f"ON CONFLICT (run_sample_id) DO UPDATE SET {changes}"
+    )

@@ -1,0 +1,114 @@
+"""Puts the triggers up, and makes what they would have made of the rows that are there already."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, transaction
+
+from refinement.readmodel import counts, triggers, words
+from refinement.readmodel.entries import WORTH_AN_ENTRY, upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+PREFIX = "srt_"
+
+
+def install(*, using: str = "default", **_: Any) -> None:
+    """After a ``migrate``: nothing where all is as it should be, else everything anew."""
+    connection = connections[using]
+    tables = connection.introspection.table_names()
+    if "refinement_queueentry" not in tables:
+        return  # migrated to before there was a queue of its own
+    wanted = _triggers(connection)
+    if set(wanted) <= _present(connection):
+        return
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        _drop(connection)
+        _make_word_indexes(connection)
+        rebuild(using=using)
+        for statement in wanted.values():
+            cursor.execute(statement)
+
+
+def rebuild(*, using: str = "default", where: str = WORTH_AN_ENTRY) -> None:
+    """Make all entries anew and count everything again. Quicker while the triggers are down."""
+    connection = connections[using]
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        cursor.execute(upsert(where))
+        cursor.execute("DELETE FROM refinement_runcount")
+        for table in counts.COUNTED:
+            cursor.execute(counts.summed({table: 1}, table))
+
+
+@contextmanager
+def without_triggers(*, using: str = "default") -> Iterator[None]:
+    """For filling tables by the million: entries, counts and words follow at the end, in one go.
+
+    All in one transaction, so nobody else ever sees, or writes to, a database without triggers.
+    """
+    connection = connections[using]
+    with transaction.atomic(using=using):
+        _drop(connection)
+        yield
+        install(using=using)
+
+
+def _triggers(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    """Complete statements by full name. A name ends with a hash of what the trigger does."""
+    make = (
+        triggers.sqlite_triggers if connection.vendor == "sqlite" else triggers.postgresql_triggers
+    )
+    found = {}
+    for short, statement in make().items():
+        digest = hashlib.sha256(statement.encode()).hexdigest()[:8]
+        name = f"{PREFIX}{short.removeprefix('refinement_')}_{digest}"
+        found[name] = statement.replace("{name}", name)
+    return found
+
+
+def _present(connection: BaseDatabaseWrapper) -> set[str]:
+    """Names of our triggers that are up."""
+    return {name for name, _ in _present_with_tables(connection)}
+
+
+def _present_with_tables(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
+    if connection.vendor == "sqlite":
+        listing = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"
+    else:
+        listing = (
+            "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE NOT tgisinternal AND pg_table_is_visible(pg_class.oid)"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(listing)
+        return [(name, table) for name, table in cursor.fetchall() if name.startswith(PREFIX)]
+
+
+def _drop(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        for name, table in _present_with_tables(connection):
+            if connection.vendor == "sqlite":
+                cursor.execute(f"DROP TRIGGER {name}")
+            else:
+                cursor.execute(f"DROP TRIGGER {name} ON {table}")
+                cursor.execute(f"DROP FUNCTION IF EXISTS {name}()")
+
+
+def _make_word_indexes(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        for table, index in words.TABLES.items():
+            if connection.vendor == "postgresql":
+                cursor.execute(words.postgresql_index(table))
+                continue
+            cursor.execute(words.sqlite_table(index))
+            # What is newer than the newest known text; ids are never used twice.
+            cursor.execute(
+                f"{words.sqlite_add(table)} "
+                f"WHERE id > (SELECT COALESCE(MAX(id), 0) FROM {index}_docsize)"
+            )

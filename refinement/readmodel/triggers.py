@@ -1,0 +1,136 @@
+"""The triggers of both databases, as SQL statements by name."""
+
+from __future__ import annotations
+
+from refinement.readmodel import counts, words
+from refinement.readmodel.entries import upsert
+
+_OVER = "CASE WHEN {row}state IN ('done', 'failed') THEN {row}state ELSE '' END"
+
+
+# -- SQLite: row by row ---------------------------------------------------------------------------
+def sqlite_triggers() -> dict[str, str]:
+    def renew(row: str) -> str:
+        return upsert(f"rs.id = {row}")
+
+    old, new = _OVER.format(row="OLD."), _OVER.format(row="NEW.")
+    # A run that is deleted loses its entries first, and then its decisions one by one.
+    wanted = (
+        "NEW.decision_id IS NOT NULL OR (NEW.state = 'failed' AND OLD.state <> 'failed') OR "
+        "EXISTS (SELECT 1 FROM refinement_queueentry e WHERE e.run_sample_id = NEW.id)"
+    )
+    changed = f"(NEW.decision_id IS NOT OLD.decision_id OR {new} <> {old}) AND ({wanted})"
+    found = {
+        "verdict_insert": ("INSERT ON refinement_verdict", renew("NEW.run_sample_id")),
+        "verdict_update": ("UPDATE ON refinement_verdict", renew("NEW.run_sample_id")),
+        "sample_insert": (
+            "INSERT ON refinement_runsample WHEN NEW.state = 'failed'",
+            renew("NEW.id"),
+        ),
+        "sample_update": (
+            f"UPDATE OF state, decision_id ON refinement_runsample WHEN {changed}",
+            renew("NEW.id"),
+        ),
+    }
+    for table in counts.COUNTED:
+        for event, signs in (
+            ("INSERT", {"NEW.": 1}),
+            ("UPDATE", {"OLD.": -1, "NEW.": 1}),
+            ("DELETE", {"OLD.": -1}),
+        ):
+            body = ";\n".join(_sqlite_count(table, row, sign) for row, sign in signs.items())
+            found[f"{table}_{event.lower()}"] = (f"{event} ON {table}", body)
+    for table, index in words.TABLES.items():
+        found[index] = (f"INSERT ON {table}", words.sqlite_add(table, "NEW."))
+    return {
+        name: f"CREATE TRIGGER {{name}} AFTER {when}\nBEGIN\n{body};\nEND"
+        for name, (when, body) in found.items()
+    }
+
+
+def _sqlite_count(table: str, row: str, sign: int) -> str:
+    """There is one writer, so a plain row for each key will do."""
+    statements = []
+    for counted in counts.COUNTED[table]:
+        key, before, after, only = (text.format(row=row) for text in counted)
+        mine = f"run_id = {row}run_id AND key = {key}"
+        statements += [
+            (
+                f"{counts.ADD} SELECT {row}run_id, {key}, 0, 0, 0 WHERE {only} "
+                f"AND NOT EXISTS (SELECT 1 FROM refinement_runcount WHERE {mine})"
+            ),
+            (
+                f"UPDATE refinement_runcount SET n = n + {sign}, "
+                f"tokens_before = tokens_before + {sign} * ({before}), "
+                f"tokens_after = tokens_after + {sign} * ({after}) "
+                f"WHERE id = (SELECT MIN(id) FROM refinement_runcount WHERE {mine}) AND {only}"
+            ),
+        ]
+    return ";\n".join(statements)
+
+
+# -- PostgreSQL: statement by statement -----------------------------------------------------------
+_FUNCTION = """CREATE OR REPLACE FUNCTION {{name}}() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE ids bigint[];
+BEGIN
+{body};
+RETURN NULL;
+END $$"""
+
+_TABLES_OF = {
+    "INSERT": "REFERENCING NEW TABLE AS new_rows",
+    "UPDATE": "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "DELETE": "REFERENCING OLD TABLE AS old_rows",
+}
+_SIGNS = {
+    "INSERT": {"new_rows": 1},
+    "UPDATE": {"old_rows": -1, "new_rows": 1},
+    "DELETE": {"old_rows": -1},
+}
+
+
+def postgresql_triggers() -> dict[str, str]:
+    """Function and trigger of each, in one statement text."""
+
+    def renew(ids: str) -> str:
+        # By a list of ids: a plan that was made for a row and kept must serve for a thousand.
+        where = "rs.id = ANY(ids)"
+        return (
+            f"ids := ARRAY({ids});\nIF cardinality(ids) = 0 THEN RETURN NULL; END IF;\n"
+            + upsert(where)
+        )
+
+    state = _OVER.format(row="")
+    changed = (
+        f"SELECT id FROM (SELECT id, decision_id, {state} FROM new_rows "
+        f"EXCEPT SELECT id, decision_id, {state} FROM old_rows) changed "
+        "WHERE decision_id IS NOT NULL "
+        "OR EXISTS (SELECT 1 FROM refinement_queueentry e WHERE e.run_sample_id = changed.id) "
+        "OR id IN (SELECT id FROM new_rows WHERE state = 'failed' "
+        "EXCEPT SELECT id FROM old_rows WHERE state = 'failed')"
+    )
+    failed = "SELECT id FROM new_rows WHERE state = 'failed'"
+    found = {
+        "verdict_insert": (
+            "INSERT",
+            "refinement_verdict",
+            renew("SELECT run_sample_id FROM new_rows"),
+        ),
+        "verdict_update": (
+            "UPDATE",
+            "refinement_verdict",
+            renew("SELECT run_sample_id FROM new_rows"),
+        ),
+        "sample_insert": ("INSERT", "refinement_runsample", renew(failed)),
+        "sample_update": ("UPDATE", "refinement_runsample", renew(changed)),
+    }
+    for table in counts.COUNTED:
+        for event, signs in _SIGNS.items():
+            name = f"{table}_{event.lower()}"
+            found[name] = (event, table, counts.summed(signs, table))
+    return {
+        name: _FUNCTION.format(body=body)
+        + f";\nCREATE TRIGGER {{name}} AFTER {event} ON {table} {_TABLES_OF[event]} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
+        for name, (event, table, body) in found.items()
+    }

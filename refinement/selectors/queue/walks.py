@@ -1,0 +1,199 @@
+"""Walks along a queue from any of its pairs, forwards and back, as fast at its end as at its start.
+
+A list is a few cells (``CELLS``), and an order within one cell is an index, so a page is the first
+rows of a few index ranges, put together. What narrows the list is asked of each row on the way, as
+long as enough rows fulfil it. Where few do, their own index finds them all, and they are sorted: at
+most ``FEW``, which the first query makes sure of. So no page reads more than some thousand rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+from django.db.models import F, Q, QuerySet
+
+from refinement.models import QueueEntry, Run, RunSample
+from refinement.selectors.queue.conditions import Behind, E, conditions, in_cells, led
+from refinement.selectors.queue.filters import CELLS, Cell, Order, QueueFilter
+
+if TYPE_CHECKING:
+    from refinement.selectors.queue.conditions import Condition
+
+FEW = 4_000
+
+Rows = QuerySet[RunSample, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sorting:
+    """An order's column, from the low end or the high one. The file's order where it is equal."""
+
+    column: str
+    down: bool = False
+    nullable: bool = False
+
+
+SORTINGS: dict[Order, Sorting] = {
+    Order.POSITION: Sorting("position"),
+    Order.MARGIN: Sorting("margin", nullable=True),
+    Order.IFD: Sorting("ifd", down=True, nullable=True),
+    Order.R_IFD: Sorting("r_ifd", nullable=True),
+    Order.LENGTH: Sorting("length", down=True),
+    Order.DISAGREEMENT: Sorting("disagreement", down=True),
+    Order.RANDOM: Sorting("shuffle"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of an order that is one range of its index. An order is one or two of these."""
+
+    inside: Q
+    column: str
+
+
+class Queue:
+    """One run's queue under one filter."""
+
+    def __init__(self, run: Run, queue: QueueFilter, within: Q | None = None) -> None:
+        self.run = run
+        self.filter = queue
+        self.sorting = SORTINGS[queue.order]
+        self.cells = CELLS[queue.show]
+        self._keys: dict[int, Any] = {}
+        asked = conditions(run, queue)
+        self.leader = self._leader(asked)
+        self.asked = [
+            condition.finds if condition is self.leader and condition.finds else condition.tells
+            for condition in asked
+        ]
+        if within is not None:
+            self.asked.append(within)
+
+    def first(self, limit: int) -> list[int]:
+        """Ids of run samples, from the start."""
+        return self._collect(self._parts(None, back=False), limit, back=False)
+
+    def beside(self, around: RunSample, limit: int, *, back: bool = False) -> list[int]:
+        """Ids behind a pair, or before it, the nearest first. The pair need not be in the queue."""
+        return self._collect(self._parts(around, back=back), limit, back=back)
+
+    def everything(self) -> Rows:
+        """All of it, in no order: for acts on the whole queue."""
+        return self._narrowed(self.cells)
+
+    # -- Which index leads --------------------------------------------------------------------
+    def _leader(self, asked: list[Condition]) -> Condition | None:
+        """The condition that finds the fewest rows, if those are few."""
+        found: list[tuple[int, Condition]] = []
+        for condition in asked:
+            if condition.finds is None:
+                continue
+            rows = RunSample.objects.filter(condition.finds, queue_entry__run=self.run)
+            if condition.needs_cells:
+                rows = rows.filter(in_cells(self.cells))
+            count = rows.order_by().values("pk")[: FEW + 1].count()
+            if count <= FEW:
+                found.append((count, condition))
+        return min(found, key=lambda pair: pair[0])[1] if found else None
+
+    # -- Rows ---------------------------------------------------------------------------------
+    def _narrowed(self, cells: tuple[Cell, ...]) -> Rows:
+        rows = RunSample.objects.filter(queue_entry__run=self.run)
+        if self.leader is None or self.leader.needs_cells:
+            rows = rows.filter(in_cells(cells))
+        else:
+            rows = led(rows).filter(in_cells(cells, led=True))
+        for condition in self.asked:
+            rows = rows.filter(condition)
+        return rows
+
+    def _parts(self, around: RunSample | None, *, back: bool) -> list[tuple[int, str, Rows]]:
+        """The ranges that lie on the way, each with the number and the column of its stretch."""
+        groups = [(cell,) for cell in self.cells] if self.leader is None else [self.cells]
+        stretches = self._stretches()
+        here, bound = self._place(around, stretches, back=back) if around else (None, None)
+        found = []
+        for number, stretch in enumerate(stretches):
+            if here is not None and (number > here if back else number < here):
+                continue
+            for cells in groups:
+                rows = self._narrowed(cells).filter(stretch.inside)
+                if number == here and bound is not None:
+                    rows = rows.filter(bound)
+                found.append((number, stretch.column, rows))
+        return found
+
+    def _stretches(self) -> list[Stretch]:
+        column = self.sorting.column
+        if self.filter.order is Order.RANDOM:
+            start = _spread(self.filter.seed)
+            return [
+                Stretch(Q(**{f"{E}shuffle__gte": start}), column),
+                Stretch(Q(**{f"{E}shuffle__lt": start}), column),
+            ]
+        if self.sorting.nullable:
+            return [
+                Stretch(Q(**{f"{E}{column}__isnull": False}), column),
+                Stretch(Q(**{f"{E}{column}": None}), "position"),
+            ]
+        return [Stretch(Q(), column)]
+
+    def _place(
+        self, around: RunSample, stretches: list[Stretch], *, back: bool
+    ) -> tuple[int, Q | Behind]:
+        """The stretch in which a pair is, and what lies beyond the pair there."""
+        column = self.sorting.column
+        key = self._key(around.pk)
+        operator = "<" if self._goes_down(back=back) else ">"
+        if self.filter.order is Order.RANDOM:
+            here = 0 if key is None or key >= _spread(self.filter.seed) else 1
+        else:
+            here = 1 if key is None and self.sorting.nullable else 0
+        if stretches[here].column == "position" or key is None:
+            beyond = "lt" if operator == "<" else "gt"
+            return here, Q(**{f"{E}position__{beyond}": around.position})
+        sides = (F(f"{E}{column}"), F(f"{E}position"), key, around.position)
+        return here, Behind(*sides, operator=operator)
+
+    def _key(self, run_sample_id: int) -> Any:
+        """What the pair is ordered by, read once for both directions."""
+        if run_sample_id not in self._keys:
+            keys = QueueEntry.objects.filter(pk=run_sample_id)
+            self._keys[run_sample_id] = keys.values_list(self.sorting.column, flat=True).first()
+        return self._keys[run_sample_id]
+
+    def _goes_down(self, *, back: bool) -> bool:
+        return self.sorting.down is not back
+
+    # -- Putting the ranges together ----------------------------------------------------------
+    def _collect(self, parts: list[tuple[int, str, Rows]], limit: int, *, back: bool) -> list[int]:
+        """One statement over all ranges, each cut where no more of it could be needed."""
+        sign = "-" if self._goes_down(back=back) else ""
+        texts: list[str] = []
+        parameters: list[Any] = []
+        for number, column, rows in parts:
+            ordered = rows.order_by(f"{sign}{E}{column}", f"{sign}{E}position")
+            cut = ordered.values_list("pk", f"{E}{column}", f"{E}position")[:limit]
+            sql, values = cut.query.sql_with_params()
+            # Names differ between databases and between columns, so they are given by place.
+            texts.append(f"SELECT {number} AS stretch, p.* FROM ({sql}) p")
+            parameters += values
+        if not texts:
+            return []
+        direction = "DESC" if sign else "ASC"
+        stretch = "DESC" if back else "ASC"
+        statement = (
+            " UNION ALL ".join(texts)
+            + f" ORDER BY 1 {stretch}, 3 {direction}, 4 {direction} LIMIT {int(limit)}"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return [row[1] for row in cursor.fetchall()]
+
+
+def _spread(seed: int) -> int:
+    """Where in the shuffled run a seed begins: neighbouring seeds lie far from each other."""
+    return (seed * 2_654_435_761) % (2**31 - 1)
