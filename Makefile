@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+IMPORT_ARGS ?=
 
 export HF_HUB_OFFLINE = 1
 export DJANGO_SETTINGS_MODULE = srt_web.settings
@@ -56,5 +57,6 @@ messages: $(STAMP) ## collect the texts for translation and compile them (needs 
 	$(BIN)/python manage.py makemessages --all --no-wrap --no-location --ignore .venv --ignore var --ignore tests
 	$(BIN)/python manage.py compilemessages --ignore .venv --ignore var
 
-bench: $(STAMP) ## measure, as ratios against plain baselines
+bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--rows 1000000": more rows)
 	$(BIN)/python benchmarks/score.py $(ARGS)
+	$(BIN)/python benchmarks/import_rows.py $(IMPORT_ARGS)

@@ -37,6 +37,7 @@ class Case:
     candidates: dict[str, Candidate] = field(default_factory=dict)  # by kind
     known: dict[int | None, Scores] = field(default_factory=dict)  # by candidate id; None: original
     verdict: Verdict | None = None
+    next_stage: str = Stage.REFLECT_RESPONSE
 
     @property
     def is_first(self) -> bool:
@@ -84,6 +85,7 @@ def select(run: Run, rows: Sequence[RunSample], student: Student) -> int:
     run.refresh_from_db(fields=["config", "policy_version"])  # a person may have changed the policy
     policy = get_policy(PolicySpec.from_dict(run.config["policy"]))
     for case in cases:
+        case.next_stage = _next_stage(case, asks_teacher=bool(run.config["teacher"]["base_url"]))
         case.verdict = judge(case, policy, run.policy_version)
     return _save(run, student, cases, fresh, work)
 
@@ -146,18 +148,25 @@ def score_cases(student: Student, cases: Sequence[Case]) -> tuple[list[Fresh], W
 
 # -- Judging --------------------------------------------------------------------------------------
 def judge(case: Case, policy: Policy, version: int) -> Verdict:
-    """The verdict after this stage: begun in the first, completed in the second.
+    """The verdict after this stage: begun in the first, completed in the last.
 
-    The second makes both choices anew from all scores, so that a policy that was changed in between
+    The last makes both choices anew from all scores, so that a policy that was changed in between
     judges the pair as it would have from the start.
     """
     verdict = case.verdict or Verdict(run_sample=case.row)
-    if case.is_first:
+    if case.next_stage != Stage.DONE:
         return begin(verdict, policy, version, policy.choose_instruction(case.sample_scores()))
-    if case.verdict is None:
-        raise ValueError(f"{case.row} has no verdict on its instruction")
     judged = policy.judge(case.sample_scores())
     return complete(verdict, policy, version, judged, case.candidates)
+
+
+def _next_stage(case: Case, *, asks_teacher: bool) -> str:
+    """Rewrites that came with the data may leave the teacher nothing to do."""
+    if not case.is_first:
+        return Stage.DONE
+    if Kind.RESPONSE in case.candidates:
+        return Stage.SELECT_RESPONSE
+    return Stage.REFLECT_RESPONSE if asks_teacher else Stage.DONE
 
 
 # -- Saving ---------------------------------------------------------------------------------------
@@ -174,12 +183,11 @@ def _save(
         scores = [_score_row(run, student, one) for one in fresh if one.case.row.pk in held]
         Score.objects.bulk_create(scores)
         mine = [case for case in cases if case.row.pk in held]
-        Verdict.objects.bulk_create(_verdicts(case for case in mine if case.is_first))
-        Verdict.objects.bulk_update(
-            _verdicts(case for case in mine if not case.is_first), fields=WRITTEN
-        )
-        claims.advance([c.row.pk for c in mine if c.is_first], Stage.REFLECT_RESPONSE)
-        claims.advance([c.row.pk for c in mine if not c.is_first], Stage.DONE)
+        verdicts = _verdicts(mine)
+        Verdict.objects.bulk_update([v for v in verdicts if v.pk], fields=WRITTEN)
+        Verdict.objects.bulk_create([v for v in verdicts if not v.pk])
+        for stage in (Stage.SELECT_RESPONSE, Stage.REFLECT_RESPONSE, Stage.DONE):
+            claims.advance([c.row.pk for c in mine if c.next_stage == stage], stage)
         Run.objects.filter(pk=run.pk).update(
             scored_pairs=F("scored_pairs") + len(scores),
             forward_tokens=F("forward_tokens") + work.tokens,

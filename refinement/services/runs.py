@@ -19,6 +19,7 @@ from refinement.services import audit, policies, webhooks
 from refinement.services.budget import SPENT_NOTICE, check_budget, has_room
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
+from refinement.services.given import begin_with_given
 from refinement.services.models_registry import missing_key, student_spec, teacher_spec
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def start_run(
 ) -> Run:
     """Begin to refine a dataset, or its first ``limit`` samples.
 
-    All that shapes the result is frozen in ``Run.config``. With ``reuse``, a question that was
+    Samples that came with rewrites begin with those as candidates. All that shapes the result is
+    frozen in ``Run.config``. With ``reuse``, a question that was
     answered before in this project, by the same teacher, is answered from storage. The budget
     bounds what the teacher may use. Raises ServiceError where the dataset is not ready, the student
     cannot be loaded from its path, or a policy, prompt or budget makes no sense.
@@ -83,6 +85,9 @@ def start_run(
             created_by=user,
         )
         _add_samples(run, limit)
+        if dataset.given_rewrites.exists() or not teacher.base_url:
+            begin_with_given(run)
+            wake("refinement.score", run.pk)
         audit.record("run.started", run, user=user)
         wake("refinement.teach", run.pk)
     return run

@@ -152,6 +152,10 @@ class RunForm(PolicyFields, OnceForm):
         field = self.fields["dataset"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         field.queryset = datasets
+        if not datasets.filter(given_rewrites__isnull=False).exists():
+            teacher = self.fields["teacher"]
+            assert isinstance(teacher, forms.ModelChoiceField)  # noqa: S101
+            teacher.queryset = Endpoint.objects.exclude(base_url="")
 
     def clean_student(self) -> Student:
         student: Student = self.cleaned_data["student"]

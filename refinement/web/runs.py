@@ -41,6 +41,8 @@ def new(request: Request, project_id: int) -> HttpResponse:
     project = access.project_for(request.user, project_id, at_least="owner")
     teacher, student = models_registry.embedded_teacher(), models_registry.embedded_student()
     datasets = ready_datasets(project)
+    brought = datasets.filter(given_rewrites__isnull=False)
+    given = models_registry.given_teacher() if brought.exists() else None
     if request.method == "GET":
         start = {
             "token": new_token(),
@@ -48,6 +50,8 @@ def new(request: Request, project_id: int) -> HttpResponse:
             "student": student.pk,
             "dataset": request.GET.get("dataset"),
         }
+        if given and brought.filter(pk=_number(request.GET.get("dataset"))).exists():
+            start["teacher"] = given.pk
         return _new_page(request, project, RunForm(initial=start, datasets=datasets))
     form = RunForm(request.POST, datasets=datasets)
     if form.is_valid():
@@ -55,6 +59,10 @@ def new(request: Request, project_id: int) -> HttpResponse:
         if response is not None:
             return response
     return _new_page(request, project, form, status=422)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 19 else None
 
 
 def _start(request: Request, project: Project, form: RunForm) -> HttpResponse | None:
