@@ -93,9 +93,10 @@ def _read_lines(source: TextSource, limit: int, text: str, line: int) -> Iterato
     for number, content, ended in _lines(source, limit, text, line):
         stripped = content.strip(" \t\r\ufeff")  # files put together keep their marks
         if stripped:
-            value: Any = None
-            problem: RecordError | None = _limit_problem(limit)
-            if not _too_long(stripped, limit):
+            value, problem = None, None
+            if _too_long(stripped, limit):
+                problem = _limit_problem(limit)
+            else:
                 value, problem = _decode_line(decoder, stripped, number, ended=ended)
             yield Raw(
                 number, value, problem, stripped[:_HEAD], "\\u" in stripped, source.read_bytes

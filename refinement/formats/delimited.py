@@ -112,6 +112,8 @@ def _record(header: list[str], row: list[str]) -> tuple[dict[str, str] | None, R
 def _problem(error: csv.Error, line: int, *, at_end: bool) -> RecordError:
     if at_end or "field larger" in str(error):
         raise FormatError(
-            line, "a quotation mark is opened in this row and never closed, up to the file's end."
+            line,
+            "a quotation mark is opened in this row and never closed, up to the file's end. "
+            "Close it, or double it where it is meant as such.",
         ) from None
     return RecordError("", f"not valid CSV: {error}")

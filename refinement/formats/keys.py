@@ -33,6 +33,13 @@ class Keys:
             self._held.tofile(self._file)
             del self._held[:]
 
+    def extend(self, keys: NDArray[np.uint64]) -> None:
+        self._held.frombytes(np.ascontiguousarray(keys).tobytes())
+        self._count += len(keys)
+        if len(self._held) >= _HELD:
+            self._held.tofile(self._file)
+            del self._held[:]
+
     def repeated(self) -> NDArray[np.bool_]:
         """For each key, whether an earlier one is the same. 25 bytes a key while it is found."""
         self._held.tofile(self._file)

@@ -32,6 +32,8 @@ MOST_NEAR = 2_000_000  # records among which near duplicates are looked for
 LANGUAGE_SAMPLE = 400  # records, drawn evenly
 _LANGUAGE_CHARACTERS = 300
 _MOST_REASONS = 20
+_AT_ONCE = 1000  # signatures hashed together
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # wraps around, as is meant
 
 
 class Survey:
@@ -47,6 +49,7 @@ class Survey:
         self._rewrites: Counter[str] = Counter()
         self._whole = Keys()
         self._bands = [Keys() for _ in range(BANDS)]
+        self._sketches: list[list[int]] = []  # not yet hashed
         self._texts: list[str] = []
         self._random = random.Random(0)  # noqa: S311 - the same file has the same figures
 
@@ -71,8 +74,9 @@ class Survey:
             self._context += 1
         self._whole.append(hash(pair))
         if self._near and len(self._whole) <= MOST_NEAR:
-            for keys, key in zip(self._bands, _band_hashes(pair), strict=True):
-                keys.append(key)
+            self._sketches.append(_sketch(pair))
+            if len(self._sketches) == _AT_ONCE:
+                self._hash_bands()
         self._draw(pair)
 
     def _draw(self, pair: Pair) -> None:
@@ -82,11 +86,19 @@ class Survey:
         elif (place := int(self._random.random() * count)) < LANGUAGE_SAMPLE:
             self._texts[place] = _beginning(pair)
 
+    def _hash_bands(self) -> None:
+        if self._sketches:
+            hashes = _band_hashes(np.array(self._sketches, dtype=np.uint32))
+            for band, keys in enumerate(self._bands):
+                keys.extend(hashes[:, band])
+            self._sketches.clear()
+
     # -- Duplicates -------------------------------------------------------------------------------
     def duplicates(self, *, near: bool) -> NDArray[np.bool_]:
         """For each pair, in order, whether an earlier one is the same, or nearly the same."""
         found = self._whole.repeated()
         if near:
+            self._hash_bands()
             for keys in self._bands:
                 found[: len(keys)] |= keys.repeated()
         return found
@@ -110,13 +122,22 @@ class Survey:
         }
 
 
-def _band_hashes(pair: Pair) -> list[int]:
-    """One hash for each band of the signature of the pair's words."""
+def _sketch(pair: Pair) -> list[int]:
+    """The signature of the pair's words: PERMUTATIONS numbers of 32 bits."""
     sketch = RMinHash(num_perm=PERMUTATIONS, seed=1)
     sketch.update([*pair.instruction.split(), *pair.input.split(), *pair.response.split()])
-    rows = tuple(sketch.digest())
-    width = PERMUTATIONS // BANDS
-    return [hash(rows[at : at + width]) for at in range(0, PERMUTATIONS, width)]
+    rows: list[int] = sketch.digest()
+    return rows
+
+
+def _band_hashes(sketches: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """One hash for each band of each signature. Shapes: (n, PERMUTATIONS) → (n, BANDS)."""
+    rows = sketches.reshape(len(sketches), BANDS, -1).astype(np.uint64)
+    hashes = np.zeros(rows.shape[:2], dtype=np.uint64)
+    for row in range(rows.shape[2]):
+        hashes = (hashes ^ rows[:, :, row]) * _MIX
+        hashes ^= hashes >> np.uint64(29)
+    return hashes
 
 
 def _spread(values: array[int]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from refinement.formats.chats import ChatShape
 from refinement.formats.fields import REWRITE_FIELDS
 from refinement.formats.guess import Look, look
 from refinement.formats.registry import FORMATS, FormatError, Kept, Record, Rejected, read_raw
-from refinement.formats.shape import EVERY, LAST
+from refinement.formats.shape import EVERY, LAST, Parts, Shape
 from refinement.formats.shapes import shape_of
 from refinement.selectors import access
 from refinement.selectors import datasets as selectors
@@ -187,15 +187,15 @@ def _preview(found: Look, plan: Plan) -> list[dict[str, Any]]:
     shape = shape_of(plan.format, mapping, turns=plan.turns)
     rows: list[dict[str, Any]] = []
     for raw in found.raws:
-        rows += [_row(item) for item in read_raw(shape, raw)]
+        rows += [_row(shape, item) for item in read_raw(shape, raw)]
         if len(rows) >= SHOWN:
             break
     return rows[:SHOWN]
 
 
-def _row(item: Record | Kept | Rejected) -> dict[str, Any]:
+def _row(shape: Shape, item: Record | Kept | Rejected) -> dict[str, Any]:
     if isinstance(item, Record):
-        others = {k: v for k, v in item.extra.items() if v not in (None, "", [])}
+        others = shape.others(Parts(item.pair, item.extra, item.layout))
         return {
             "line": item.line,
             "pair": item.pair,

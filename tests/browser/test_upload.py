@@ -1,0 +1,122 @@
+"""Uploads as a person does them: a mapping that is changed, a line that breaks, a bad file."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from refinement.models import Dataset, Membership, Project, User
+from refinement.services import chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.live_server_helper import LiveServer
+
+    from tests.browser.visitor import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PASSWORD = "a long enough pass phrase"
+SEEDS = "".join(
+    json.dumps({"id": n, "task": f"Name fruit {n}.", "cases": [{"good": "Apple.", "bad": "Cod."}]})
+    + "\n"
+    for n in range(40_000)
+)
+
+
+@pytest.fixture
+def me(
+    live_server: LiveServer,
+    visit: Callable[..., Visitor],
+    settings: SettingsWrapper,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Visitor:
+    settings.MEDIA_ROOT = tmp_path / "files"
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1024**2)
+    project = Project.objects.create(name="Fruit")
+    user = User.objects.create_user("ann", password=PASSWORD)
+    Membership.objects.create(project=project, user=user, role="owner")
+    me = visit(live_server.url)
+    me.page.context.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    me.sign_in("ann", PASSWORD)
+    me.page.get_by_role("link", name="Fruit").first.click()
+    me.page.get_by_role("link", name="Upload a dataset").first.click()
+    return me
+
+
+def test_an_upload_goes_on_where_it_stopped_and_is_mapped(me: Visitor, tmp_path: Path) -> None:
+    page = me.page
+    (tmp_path / "seeds.jsonl").write_text(SEEDS)
+    me.expected_statuses = {503}
+    broken = {"left": 1}
+
+    def break_off(route: object) -> None:
+        """The second chunk meets a server that is going down."""
+        if "offset=1048576" in route.request.url and broken["left"]:  # type: ignore[attr-defined]
+            broken["left"] -= 1
+            route.fulfill(status=503, body="going down")  # type: ignore[attr-defined]
+        else:
+            route.continue_()  # type: ignore[attr-defined]
+
+    page.route(re.compile(r"/uploads/.*offset="), break_off)
+    page.locator("input[type=file]").set_input_files(tmp_path / "seeds.jsonl")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.wait_for_url(re.compile(r"/datasets/\d+$"))
+    assert broken["left"] == 0
+    dataset = Dataset.objects.get()
+    with dataset.file.open() as file:
+        assert file.read() == SEEDS.encode()
+
+    form = page.locator("#prepare-form")
+    expect(page.locator("#prepare")).to_contain_text("No known format fits")
+    page.get_by_label("Instruction", exact=True).fill("task")
+    page.get_by_label("Output", exact=True).fill("cases[0].good")
+    page.get_by_label("Output", exact=True).press("Tab")
+    expect(page.locator("#prepare .sample").first).to_contain_text("Name fruit 0.")
+    expect(page.locator("#prepare .sample").first).to_contain_text("Apple.")
+    form.get_by_role("button", name="Import", exact=True).click()
+    expect(page.locator(".state")).to_have_text("Waiting")
+    dataset.refresh_from_db()
+    assert dataset.mapping["output"] == "cases[0].good"
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".state")).to_have_text("Not imported yet")
+
+
+def test_after_a_reload_the_rest_is_sent(me: Visitor, tmp_path: Path) -> None:
+    page = me.page
+    (tmp_path / "seeds.jsonl").write_text(SEEDS)
+    me.expected_statuses = {503}
+    page.route(re.compile("offset=2097152"), lambda route: route.fulfill(status=503, body="down"))
+    page.locator("input[type=file]").set_input_files(tmp_path / "seeds.jsonl")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.locator("[data-upload-words]")).to_contain_text("The connection is lost")
+    page.unroute_all()
+    page.reload()
+    expect(page.get_by_text("Not here whole yet")).to_be_visible()
+    sent: list[str] = []
+    page.on(
+        "request", lambda request: sent.append(request.url) if "offset" in request.url else None
+    )
+    page.locator("input[type=file]").set_input_files(tmp_path / "seeds.jsonl")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.wait_for_url(re.compile(r"/datasets/\d+$"))
+    assert next(url for url in sent if "offset=" in url).endswith("offset=2097152")
+    with Dataset.objects.get().file.open() as file:
+        assert file.read() == SEEDS.encode()
+
+
+def test_a_bad_file_says_why_at_once(me: Visitor, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text('instruction,output\na,b\n"c,d\n')
+    me.page.locator("input[type=file]").set_input_files(tmp_path / "bad.csv")
+    me.page.get_by_role("button", name="Upload", exact=True).click()
+    alert = me.page.get_by_role("alert")
+    expect(alert).to_contain_text("Line 3: a quotation mark is opened in this row")
+    expect(me.page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
