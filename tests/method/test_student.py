@@ -79,7 +79,8 @@ def test_logits_in_slices_are_the_same(tiny: Student, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("refinement.method.losses.LOGITS_A_SLICE", 384 * 7)
 
-    assert means(tiny, spans) == pytest.approx(whole, abs=1e-6)
+    # A matrix product of other height may round otherwise: two units in the last place of float32.
+    assert means(tiny, spans) == pytest.approx(whole, abs=1e-5)
 
 
 def test_nothing_asked_nothing_answered(tiny: Student) -> None:
