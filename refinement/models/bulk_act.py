@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from refinement.models.run import Run, RunSample
 
@@ -13,20 +14,20 @@ class BulkAct(models.Model):
     """
 
     class Action(models.TextChoices):
-        ACCEPT = "accept", "Accept the verdicts"
-        ORIGINAL = "original", "Keep the originals"
-        DROP = "drop", "Drop"
-        FLAG = "flag", "Flag"
-        ASSIGN = "assign", "Assign"
-        RESTORE = "restore", "Restore"
+        ACCEPT = "accept", gettext_lazy("Accept the verdicts")
+        ORIGINAL = "original", gettext_lazy("Keep the originals")
+        DROP = "drop", gettext_lazy("Drop")
+        FLAG = "flag", gettext_lazy("Flag")
+        ASSIGN = "assign", gettext_lazy("Assign")
+        RESTORE = "restore", gettext_lazy("Restore")
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Waiting"
-        WORKING = "working", "In work"
-        DONE = "done", "Done"
-        UNDO_PENDING = "undo_due", "Undo waits"
-        UNDOING = "undoing", "Undoing"
-        UNDONE = "undone", "Undone"
+        PENDING = "pending", gettext_lazy("Waiting")
+        WORKING = "working", gettext_lazy("In work")
+        DONE = "done", gettext_lazy("Done")
+        UNDO_PENDING = "undo_due", gettext_lazy("Undo waits")
+        UNDOING = "undoing", gettext_lazy("Undoing")
+        UNDONE = "undone", gettext_lazy("Undone")
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="bulk_acts")
     user = models.ForeignKey(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from refinement.models import BulkAct, BulkItem, Decision, Membership, Run, RunSample, User
 from refinement.selectors.queue import Queue, QueueFilter
@@ -48,9 +49,9 @@ def start_act(
     or for ``assign`` without somebody who may review.
     """
     if action not in Action.values or action == Action.RESTORE:
-        raise ServiceError("Choose accept, keep the originals, drop, flag or assign.")
+        raise ServiceError(gettext("Choose accept, keep the originals, drop, flag or assign."))
     if expected < 1:
-        raise ServiceError("Nothing matches this filter, so there is nothing to act on.")
+        raise ServiceError(gettext("Nothing matches this filter, so there is nothing to act on."))
     details: dict[str, Any] = {}
     if action == Action.ASSIGN:
         _refuse_unfit(run, assignee)
@@ -61,11 +62,13 @@ def start_act(
 def restore_run(*, run: Run, user: User, through: Decision) -> BulkAct:
     """Bring all decisions of ``run`` back to what counted once ``through`` had been made."""
     if through.run_sample.run_id != run.pk:
-        raise ServiceError("That decision belongs to another run.")
+        raise ServiceError(gettext("That decision belongs to another run."))
     later = Decision.objects.filter(run_sample__run=run, pk__gt=through.pk)
     expected = later.values("run_sample").distinct().count()
     if not expected:
-        raise ServiceError("Nothing was decided after that, so there is nothing to restore.")
+        raise ServiceError(
+            gettext("Nothing was decided after that, so there is nothing to restore.")
+        )
     return _begin(run, user, Action.RESTORE, {}, {"decision": through.pk}, expected)
 
 
@@ -76,7 +79,9 @@ def undo_act(*, act: BulkAct, user: User) -> None:
             status=Status.UNDO_PENDING, through=0, undone_by=user, finished_at=None
         )
         if not changed:
-            raise ServiceError("Only an act that is done, and not undone yet, can be undone.")
+            raise ServiceError(
+                gettext("Only an act that is done, and not undone yet, can be undone.")
+            )
         audit.record("run.bulk_undone", act.run, user=user, act=act.pk)
         wake("refinement.bulk_act", act.pk)
 
@@ -124,7 +129,7 @@ def _refuse_unfit(run: Run, assignee: User | None) -> None:
     roles = [Membership.Role.OWNER, Membership.Role.REVIEWER]
     may = Membership.objects.filter(project=run.project_id, user=assignee, role__in=roles)
     if assignee is None or not may.exists():
-        raise ServiceError("Choose somebody who may review in this project.")
+        raise ServiceError(gettext("Choose somebody who may review in this project."))
 
 
 # -- Doing ----------------------------------------------------------------------------------------

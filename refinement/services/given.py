@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext
 
 from refinement.models import Candidate, GivenRewrite, RunSample
 from refinement.services.errors import ServiceError
@@ -45,8 +46,10 @@ def _leave_out_the_rest(run: Run) -> None:
         )
     if not RunSample.objects.filter(run=run).exists():
         raise ServiceError(
-            "This dataset brought no rewrites, so there is nothing to judge without a teacher: "
-            "choose a teacher, or import the file again and say which fields hold the rewrites."
+            gettext(
+                "This dataset brought no rewrites, so there is nothing to judge without a teacher: "
+                "choose a teacher, or import the file again and say which fields hold the rewrites."
+            )
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
+
 from refinement.models import SavedView
 from refinement.services import audit
 from refinement.services.errors import ServiceError
@@ -20,12 +22,18 @@ def save_view(*, project: Project, user: User, name: str, query: Mapping[str, st
     """Keep ``query`` under a name; one of the same name is replaced. Raises ServiceError."""
     name = " ".join(name.replace("\0", "").split())
     if not name:
-        raise ServiceError("Give the view a name, so that others know what it shows.")
+        raise ServiceError(gettext("Give the view a name, so that others know what it shows."))
     if len(name) > 80:
-        raise ServiceError(f"The name has {len(name)} characters; shorten it to 80 at most.")
+        raise ServiceError(
+            gettext("The name has %(name)s characters; shorten it to 80 at most.")
+            % {"name": len(name)}
+        )
     known = SavedView.objects.filter(project=project)
     if known.count() >= MOST_VIEWS and not known.filter(name=name).exists():
-        raise ServiceError(f"A project keeps {MOST_VIEWS} views at most: forget one first.")
+        raise ServiceError(
+            gettext("A project keeps %(most_views)s views at most: forget one first.")
+            % {"most_views": MOST_VIEWS}
+        )
     view, _ = SavedView.objects.update_or_create(
         project=project, name=name, defaults={"query": dict(query), "created_by": user}
     )

@@ -37,6 +37,28 @@ WORDS_OF_CODE = (
     gettext_noop("reviewer"),
     gettext_noop("viewer"),
 )
+# Words that a page takes from the code: labels that Django makes of a field's name, roles, kinds.
+WORDS_OF_CODE = (
+    gettext_noop("Name"),
+    gettext_noop("Role"),
+    gettext_noop("Username"),
+    gettext_noop("File"),
+    gettext_noop("Dataset"),
+    gettext_noop("Teacher"),
+    gettext_noop("Student"),
+    gettext_noop("Protocol"),
+    gettext_noop("Template"),
+    gettext_noop("Model"),
+    gettext_noop("Temperature"),
+    gettext_noop("Revision"),
+    gettext_noop("instruction"),
+    gettext_noop("response"),
+    gettext_noop("teacher"),
+    gettext_noop("student"),
+    gettext_noop("owner"),
+    gettext_noop("reviewer"),
+    gettext_noop("viewer"),
+)
 THEME_COOKIE = "srt_theme"
 
 

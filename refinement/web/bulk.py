@@ -11,6 +11,7 @@ from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from refinement.models import BulkAct, Decision, SavedView
@@ -75,7 +76,9 @@ def act(request: Request, run_id: int) -> HttpResponse:
         )
     except ServiceError as error:
         return _act_page(request, run, queue, error=str(error), status=422)
-    messages.success(request, "Asked for. It goes on by itself, and can be undone as a whole.")
+    messages.success(
+        request, gettext("Asked for. It goes on by itself, and can be undone as a whole.")
+    )
     return redirect("run-history", run.pk)
 
 
@@ -250,7 +253,10 @@ def save(request: Request, run_id: int) -> HttpResponse:
     except ServiceError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"Saved as “{view.name}”, for everybody in this project.")
+        messages.success(
+            request,
+            gettext("Saved as “%(name)s”, for everybody in this project.") % {"name": view.name},
+        )
     return _to_queue(run, queue)
 
 
@@ -259,7 +265,11 @@ def forget(request: Request, run_id: int, view_id: int) -> HttpResponse:
     run = access.run_for(request.user, run_id, at_least="reviewer")
     view = get_object_or_404(SavedView, pk=view_id, project=run.project_id)
     forget_view(view=view)
-    messages.success(request, f"The view “{view.name}” is forgotten; its pairs are not touched.")
+    messages.success(
+        request,
+        gettext("The view “%(name)s” is forgotten; its pairs are not touched.")
+        % {"name": view.name},
+    )
     return _to_queue(run, QueueFilter.from_query(request.GET))
 
 
@@ -267,7 +277,7 @@ def forget(request: Request, run_id: int, view_id: int) -> HttpResponse:
 def flag(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     run_sample = access.run_sample_for(request.user, run_sample_id, at_least="reviewer")
     if run_sample.run_id != run_id:
-        raise access.NoAccess("No such pair in this run.")
+        raise access.NoAccess(gettext("No such pair in this run."))
     flagged = toggle_flag(run_sample=run_sample, user=request.user)
     number = run_sample.position + 1
     said = f"Flagged pair {number}." if flagged else f"Took the flag off pair {number}."

@@ -124,7 +124,7 @@ class RunForm(PolicyFields, OnceForm):
         queryset=Endpoint.objects.all(), widget=forms.RadioSelect, empty_label=None
     )
     protocol = forms.ChoiceField(
-        choices=[("", "As registered"), *Endpoint.Protocol.choices],
+        choices=[("", gettext_lazy("As registered")), *Endpoint.Protocol.choices],
         required=False,
         help_text=gettext_lazy("How the teacher is asked. Small models only manage staged turns."),
     )
@@ -132,7 +132,7 @@ class RunForm(PolicyFields, OnceForm):
         queryset=Student.objects.all(), widget=forms.RadioSelect, empty_label=None
     )
     template = forms.ChoiceField(
-        choices=[("", "As registered"), *Student.Template.choices],
+        choices=[("", gettext_lazy("As registered")), *Student.Template.choices],
         required=False,
         help_text=gettext_lazy(
             "The prompt that pairs are scored under. Take the one you will train with: for "
@@ -180,8 +180,8 @@ class ExportForm(OnceForm):
     include = forms.ChoiceField(
         label=gettext_lazy("Pairs"),
         choices=[
-            ("kept", "Only the kept pairs"),
-            ("all", "All pairs of the run"),
+            ("kept", gettext_lazy("Only the kept pairs")),
+            ("all", gettext_lazy("All pairs of the run")),
         ],
         initial="kept",
         widget=forms.RadioSelect,

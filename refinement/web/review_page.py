@@ -13,6 +13,7 @@ from refinement.selectors import access
 from refinement.selectors.queue import Show, queue_counts, queue_window
 from refinement.selectors.review import last_own_decision, pair_view
 from refinement.selectors.review_sharing import held_by_others, plan_of
+from refinement.templatetags.refinement_ui import mid_sentence
 from refinement.web.queue_panel import ORDERS, SHOWS, panel
 from refinement.web.review_blind import blind_context, blind_state, is_blind
 from refinement.web.review_figures import choice_cards, score_table
@@ -280,7 +281,7 @@ def _base_tabs(view: PairView, shown: Version, state: RoomState) -> list[Tab]:
             label=gettext("the original"), url=state.here(against="") or "?", current=not by_parent
         ),
         Tab(
-            label=parent.name.lower(),
+            label=mid_sentence(parent.name),
             url=state.here(against="parent"),
             current=by_parent,
         ),
@@ -320,7 +321,7 @@ def _accept_means(view: PairView) -> str:
         return ""
     if not view.verdict.kept:
         return "nothing"
-    return next(version.name.lower() for version in view.versions if version.chosen)
+    return next(mid_sentence(version.name) for version in view.versions if version.chosen)
 
 
 def _timeline(view: PairView) -> list[Entry]:

@@ -10,6 +10,7 @@ from refinement.models import Decision
 from refinement.selectors import access
 from refinement.services.decisions import record_decision
 from refinement.services.opinions import give_opinion
+from refinement.templatetags.refinement_ui import mid_sentence
 from refinement.web.review_blind import letter_of, said_blind
 from refinement.web.review_page import Toast
 
@@ -71,7 +72,7 @@ def words_of(
         return said_blind(action, letter_of(sides, candidate.pk if candidate else None))
     if action == Action.CANDIDATE:
         taken = candidate.get_kind_display() if candidate else gettext("candidate")
-        return gettext("took the %(candidate)s") % {"candidate": taken.lower()}
+        return gettext("took the %(candidate)s") % {"candidate": mid_sentence(taken)}
     return {
         Action.ACCEPT: gettext("accepted the verdict"),
         Action.ORIGINAL: gettext("kept the original"),
