@@ -58,5 +58,8 @@ messages: $(STAMP) ## collect the texts for translation and compile them (needs 
 	$(BIN)/python manage.py compilemessages --ignore .venv --ignore var
 
 bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--rows 1000000": more rows)
+	@$(BIN)/python -c 'import lm_eval' 2>/dev/null \
+	  || $(BIN)/python -m pip install -qq -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/score.py $(ARGS)
+	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/import_rows.py $(IMPORT_ARGS)

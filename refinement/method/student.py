@@ -1,9 +1,8 @@
 """The student: a causal language model that is asked for token losses. The only importer of torch.
 
-Many spans go through the model at once: right-padded, under causal attention and without a padding
-mask (a token never sees what stands to its right, so padding changes nothing, and positions count
-from zero in every row), packed by a budget of tokens. Logits are formed only where there is a
-target, a slice at a time, and the loss is taken in float32 whatever the model's dtype.
+Many spans go through the model at once, batched by a budget of tokens: laid end to end where the
+model allows it, else in padded rows (``passes.py``). Logits are formed only where there is a
+target, a slice at a time, and the loss is taken in float32 whatever the dtype (``losses.py``).
 
 One Student belongs to one thread.
 """
@@ -17,9 +16,9 @@ import torch
 from jinja2 import TemplateError
 
 from refinement.method import student_files
-from refinement.method.batching import pack
 from refinement.method.errors import StudentError
-from refinement.method.losses import TargetLosses, target_losses
+from refinement.method.losses import target_losses
+from refinement.method.passes import Padded, packed_limit, packs
 from refinement.method.spans import LossCache, Span, SpanLoss
 from refinement.method.student_loading import has_plain_head, load_student
 from refinement.method.templates import CHAT, ChatTemplate, Message, Template, get_template
@@ -27,6 +26,7 @@ from refinement.method.templates import CHAT, ChatTemplate, Message, Template, g
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from refinement.method.passes import Pass
     from refinement.method.planning import Encoded
     from refinement.method.specs import StudentSpec
 
@@ -53,6 +53,9 @@ class Student:
         self._tokenizer = tokenizer
         self._head = model.get_output_embeddings()
         self._plain_head = has_plain_head(model)
+        self._padded = Padded(model, logits=not self._plain_head)
+        self._packed = self._find_packed()
+        self._packed_limit = packed_limit(model)
         self.prefix = self._leading_special_tokens()
         self.forward_tokens = 0  # that went through the model so far, padding not counted
 
@@ -106,21 +109,45 @@ class Student:
         Raises StudentError where one span alone does not fit.
         """
         found: dict[int, SpanLoss] = {}
-        while len(found) < len(spans):
-            left = [index for index in range(len(spans)) if index not in found]
-            for batch in pack([spans[index].width for index in left], budget=self.budget):
-                # Those that want ranks first, so that the others' logits need not be counted.
-                chosen = sorted((left[place] for place in batch), key=lambda i: not spans[i].ranked)
-                losses = self._try_batch([spans[index] for index in chosen])
-                if losses is None:
-                    break  # pack what is left by the smaller budget
-                found.update(zip(chosen, losses, strict=True))
+        for way, indices in self._ways(spans):
+            self._run(way, spans, indices, found)
         self.forward_tokens += sum(span.width for span in spans)
         return [found[index] for index in range(len(spans))]
 
-    def _try_batch(self, spans: Sequence[Span]) -> list[SpanLoss] | None:
+    def _find_packed(self) -> Pass | None:
+        """On a GPU rows are padded: a loop over sequences would leave it idle."""
+        if self.device.type != "cpu" or not self._plain_head:
+            return None
+        with torch.inference_mode():
+            return packs(self._model, self._padded)
+
+    def _ways(self, spans: Sequence[Span]) -> list[tuple[Pass, list[int]]]:
+        """Each span by index, and how it goes through the model."""
+        every = range(len(spans))
+        if self._packed is None:
+            return [(self._padded, list(every))]
+        fits = [spans[index].width <= self._packed_limit for index in every]
+        return [
+            (self._packed, [index for index in every if fits[index]]),
+            (self._padded, [index for index in every if not fits[index]]),
+        ]
+
+    def _run(
+        self, way: Pass, spans: Sequence[Span], indices: list[int], found: dict[int, SpanLoss]
+    ) -> None:
+        """Add the losses of ``indices`` to ``found``."""
+        while left := [index for index in indices if index not in found]:
+            for batch in way.batches([spans[index] for index in left], self.budget):
+                # Those that want ranks first, so that the others' logits need not be counted.
+                chosen = sorted((left[place] for place in batch), key=lambda i: not spans[i].ranked)
+                losses = self._try_batch(way, [spans[index] for index in chosen])
+                if losses is None:
+                    break  # batch what is left by the smaller budget
+                found.update(zip(chosen, losses, strict=True))
+
+    def _try_batch(self, way: Pass, spans: Sequence[Span]) -> list[SpanLoss] | None:
         try:
-            return self._run_batch(spans)
+            return self._run_batch(way, spans)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -130,35 +157,23 @@ class Student:
                 f"A sequence of {len(spans[0].ids)} tokens does not fit into the memory of "
                 f"{self.device}: choose a smaller max length."
             )
-        self.budget = max(1, len(spans) * max(span.width for span in spans) // 2)
+        taken = min(self.budget, len(spans) * max(span.width for span in spans))
+        self.budget = max(1, taken // 2)
         logger.warning("out of memory on %s: %d tokens a batch from now", self.device, self.budget)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
 
-    def _run_batch(self, spans: Sequence[Span]) -> list[SpanLoss]:
-        width = max(span.width for span in spans)
-        rows = torch.zeros((len(spans), width), dtype=torch.long)
-        asked = torch.zeros((len(spans), width), dtype=torch.bool)
-        for row, span in enumerate(spans):
-            rows[row, : span.width] = torch.tensor(span.ids[:-1])
-            asked[row, span.width - span.targets : span.width] = True
-        labels = torch.tensor([token for span in spans for token in span.ids[-span.targets :]])
-        where = asked.flatten().nonzero().squeeze(1).to(self.device)  # (targets,)
-        ranked = sum(span.targets for span in spans if span.ranked)
-        found = self._losses(rows.to(self.device), where, labels.to(self.device), ranked)
+    def _run_batch(self, way: Pass, spans: Sequence[Span]) -> list[SpanLoss]:
+        states = way.states(spans)  # (targets, hidden), or logits (targets, words)
+        labels = [token for span in spans for token in span.ids[-span.targets :]]
+        found = target_losses(
+            states,
+            torch.tensor(labels, device=self.device),
+            ranked=sum(span.targets for span in spans if span.ranked),
+            head=self._head if self._plain_head else None,
+        )
         return found.split(spans)
-
-    def _losses(
-        self, rows: torch.Tensor, where: torch.Tensor, labels: torch.Tensor, ranked: int
-    ) -> TargetLosses:
-        """Of ``labels`` at the flat positions ``where`` of ``rows``; ranks of the first ones."""
-        if not self._plain_head:
-            logits = self._model(input_ids=rows, use_cache=False).logits  # (rows, width, words)
-            return target_losses(logits.flatten(0, 1)[where], labels, ranked=ranked)
-        hidden = self._model.base_model(input_ids=rows, use_cache=False).last_hidden_state
-        hidden = hidden.flatten(0, 1)[where]  # (targets, hidden)
-        return target_losses(hidden, labels, ranked=ranked, head=self._head)
 
     def _encode(self, texts: Sequence[str], *, places: bool) -> list[Encoded]:
         if not texts:
