@@ -117,16 +117,13 @@ def base_of(adapter: Path) -> Path:
     """
     described = _described(adapter / ADAPTER)
     name, revision = described.get("base_model_name_or_path"), described.get("revision")
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or not isinstance(revision, str | None):
         raise StudentError(
             f"{adapter / ADAPTER} does not name the model that it is for: fill in "
             "base_model_name_or_path."
         )
-    beside = adapter / name
-    if beside.exists():
-        return beside.resolve()
     try:
-        place = locate(name, revision if isinstance(revision, str) else "")
+        place = locate(str(adapter / name) if (adapter / name).exists() else name, revision or "")
     except StudentError:
         raise StudentError(
             f"The model '{name}' that the adapter at {adapter} is for is not here: download it, or "
