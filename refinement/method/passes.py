@@ -201,9 +201,9 @@ def packs(model: Any, padded: Padded) -> Packed | None:
         return None
     finally:
         use_attention(model, padded.attention)
-    near = 1e-4 if model.dtype == torch.float32 else 0.05
-    scale = float(expected.float().abs().max())
-    if not torch.allclose(found.float(), expected.float(), rtol=near, atol=near * scale):
+    # As a whole, for single values of a state may be a hundred times the others.
+    apart = float((found.float() - expected.float()).norm() / expected.float().norm())
+    if not apart < (1e-3 if model.dtype == torch.float32 else 0.1):
         logger.info("sequences are padded, not packed: the model's states are not the same")
         return None
     return way
