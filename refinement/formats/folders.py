@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refinement.formats.errors import FormatError
 from refinement.formats.streams import ByteSource
@@ -30,8 +30,8 @@ def data_files(folder: Path, split: str = "") -> list[Path]:
     Without a ``split`` it is ``train`` where there are several. Raises FormatError.
     """
     if (folder / "dataset_dict.json").is_file():
-        names = _json(folder / "dataset_dict.json").get("splits", [])
-        chosen = _choose([str(name) for name in names], split)
+        listed = _json(folder / "dataset_dict.json").get("splits", [])
+        chosen = _choose([str(name) for name in listed], split)
         return data_files(folder / chosen)
     if (folder / "state.json").is_file():
         told = _json(folder / "state.json").get("_data_files", [])
@@ -86,7 +86,7 @@ def _write_tables(files: Sequence[Path], target: Path) -> None:
         raise FormatError(None, "The folder holds no records.")
 
 
-def _record_batches(path: Path) -> Iterator[object]:
+def _record_batches(path: Path) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

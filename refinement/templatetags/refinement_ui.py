@@ -125,7 +125,7 @@ def short_hash(value: str) -> str:
 
 
 @register.filter
-def compact(value: int) -> str:
+def compact(value: float) -> str:
     """A large count in few digits: ``950``, ``12.4k``, ``3.05M``, ``1.20B``."""
     for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k")):
         if value >= size:

@@ -14,16 +14,21 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from refinement.models import Run
 from refinement.selectors import access, failures
 from refinement.selectors.datasets import ready_datasets
+from refinement.selectors.lineage import later_rounds, lineage
 from refinement.selectors.outcomes import run_outcomes
 from refinement.selectors.runs import run_progress
 from refinement.selectors.workers import queues_alive
 from refinement.services import models_registry
 from refinement.services import runs as services
 from refinement.services.errors import ServiceError
+from refinement.services.self_improvement import teacher_that_is
 from refinement.services.submissions import AlreadySent, new_token, sent_once
 from refinement.web import run_page
 from refinement.web.forms import RetryForm, RunForm, add_service_error
 from refinement.web.http import Request, live, live_response
+from refinement.web.money import money_of
+from refinement.web.rounds import further_round
+from refinement.web.trial_forms import BudgetForm, PromptsForm, SpendForm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,25 +55,32 @@ def new(request: Request, project_id: int) -> HttpResponse:
             "student": student.pk,
             "dataset": request.GET.get("dataset"),
         }
-        if given and brought.filter(pk=_number(request.GET.get("dataset"))).exists():
+        if given and brought.filter(pk=_number(request.GET.get("dataset")) or 0).exists():
             start["teacher"] = given.pk
-        return _new_page(request, project, RunForm(initial=start, datasets=datasets))
+        start |= further_round(request, project)
+        forms = RunForm(initial=start, datasets=datasets), SpendForm(), PromptsForm()
+        return _new_page(request, project, *forms)
     form = RunForm(request.POST, datasets=datasets)
-    if form.is_valid():
-        response = _start(request, project, form)
+    spend, prompts = SpendForm(request.POST), PromptsForm(request.POST)
+    if all([form.is_valid(), spend.is_valid(), prompts.is_valid()]):
+        response = _start(request, project, form, spend, prompts)
         if response is not None:
             return response
-    return _new_page(request, project, form, status=422)
+    return _new_page(request, project, form, spend, prompts, status=422)
 
 
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 19 else None
 
 
-def _start(request: Request, project: Project, form: RunForm) -> HttpResponse | None:
+def _start(
+    request: Request, project: Project, form: RunForm, spend: SpendForm, prompts: PromptsForm
+) -> HttpResponse | None:
     """The redirect to the new run; ``None`` where the form now says why there is none."""
-    data = form.cleaned_data
+    data, money = form.cleaned_data, spend.cleaned_data
     try:
+        if money["teacher_is_student"]:
+            data["teacher"] = teacher_that_is(data["student"])
         with sent_once(token=data["token"], user=request.user) as submission:
             run = services.start_run(
                 project=project,
@@ -81,6 +93,10 @@ def _start(request: Request, project: Project, form: RunForm) -> HttpResponse | 
                 protocol=data["protocol"],
                 template=data["template"],
                 limit=data["limit"],
+                prompts=prompts.prompts(),
+                reuse=not money["ask_anew"],
+                budget_tokens=money["budget_tokens"],
+                budget_cost=money["budget_cost"],
             )
             submission.location = reverse("run", args=[run.pk])
     except AlreadySent as sent:
@@ -92,11 +108,20 @@ def _start(request: Request, project: Project, form: RunForm) -> HttpResponse | 
     return redirect(submission.location)
 
 
-def _new_page(request: Request, project: Project, form: RunForm, status: int = 200) -> HttpResponse:
+def _new_page(
+    request: Request,
+    project: Project,
+    form: RunForm,
+    spend: SpendForm,
+    prompts: PromptsForm,
+    status: int = 200,
+) -> HttpResponse:
     alive = queues_alive()
     context = {
         "project": project,
         "form": form,
+        "spend": spend,
+        "prompts": prompts,
         "missing_workers": [name for name in ("teacher", "student") if name not in alive],
     }
     return render(request, "runs/new.html", context, status=status)
@@ -106,7 +131,15 @@ def _new_page(request: Request, project: Project, form: RunForm, status: int = 2
 def show(request: Request, run_id: int) -> HttpResponse:
     run = access.run_for(request.user, run_id)
     html, _ = _live_part(request, run)
-    context = {"run": run, "live": html, "role": access.role_of(request.user, run.project)}
+    budget = {"budget_tokens": run.budget_tokens, "budget_cost": run.budget_cost}
+    context = {
+        "run": run,
+        "live": html,
+        "role": access.role_of(request.user, run.project),
+        "budget_form": BudgetForm(initial=budget),
+        "rounds": lineage(run),
+        "later": later_rounds(run),
+    }
     return render(request, "runs/page.html", context)
 
 
@@ -119,7 +152,7 @@ def progress(request: Request, run_id: int) -> HttpResponse:
 
 def _live_part(request: Request, run: Run) -> tuple[SafeString, str]:
     progress, outcomes = run_progress(run), run_outcomes(run)
-    run.status, run.notice = progress.status, progress.notice
+    run.refresh_from_db()
     context: dict[str, Any] = {
         "run": run,
         "project": run.project,
@@ -129,6 +162,7 @@ def _live_part(request: Request, run: Run) -> tuple[SafeString, str]:
         "steps": run_page.steps(progress),
         "segments": run_page.segments(progress, outcomes),
         "settings": run_page.settings_of(run),
+        "money": money_of(run),
         "missing_workers": run_page.missing_workers(progress),
         "failures": _failure_lines(progress.failures),
     }

@@ -11,14 +11,17 @@ from refinement.web import (
     exports,
     health,
     models_pages,
+    money,
     pictures,
     prepare,
     projects,
     review,
     review_people,
     review_sharing,
+    rounds,
     runs,
     tokens,
+    trials,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -29,6 +32,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *chunks.urlpatterns,
     *prepare.urlpatterns,
     *runs.urlpatterns,
+    *trials.urlpatterns,
+    *money.urlpatterns,
+    *rounds.urlpatterns,
     *pictures.urlpatterns,
     *review.urlpatterns,
     *review_sharing.urlpatterns,

@@ -18,6 +18,7 @@ from refinement.models import (
     Membership,
     Project,
     Run,
+    Trial,
 )
 from tests.web import doors_table
 from tests.web.conftest import WHO, House
@@ -71,6 +72,24 @@ def member(house: House) -> list[int]:
     return [house.room.project.pk, house.membership("viewer").pk]
 
 
+def trial(house: House) -> list[int]:
+    made = Trial.objects.create(
+        project=house.room.project,
+        dataset=house.dataset,
+        teacher=house.room.run.teacher,
+        config={
+            "teacher": {"base_url": "http://t/v1", "model": "m"},
+            "prompts": {},
+            "prompt_version": "1",
+        },
+    )
+    return [made.pk]
+
+
+def asked_about(house: House) -> dict[str, Any]:
+    return {"dataset": house.dataset.pk, "teacher": house.room.run.teacher_id, "pair": 1}
+
+
 def token(house: House) -> dict[str, Any]:
     return {"token": str(uuid4())}
 
@@ -107,6 +126,12 @@ DOORS = [
     Door("dataset-again", FROM_OWNER, dataset, "post"),
     Door("upload-begin", FROM_OWNER, project, "post", lambda _: {"name": "a", "size": 1}),
     Door("run-new", FROM_OWNER, project),
+    Door("run-preview", FROM_OWNER, project, "post", asked_about),
+    Door("run-try", FROM_OWNER, project, "post", asked_about),
+    Door("trial", FROM_OWNER, trial),
+    Door("trial-progress", FROM_OWNER, trial),
+    Door("run-budget", FROM_OWNER, run, "post", lambda _: {"budget_tokens": 100_000}),
+    Door("run-next-round", FROM_OWNER, run, "post"),
     Door("run", MEMBERS, run),
     Door("run-progress", MEMBERS, run),
     Door("run-failures", MEMBERS, run),
