@@ -21,6 +21,7 @@ class PolicyChange(models.Model):
     kept_before = models.PositiveIntegerField(default=0)  # verdicts that keep
     kept_after = models.PositiveIntegerField(null=True)
     changed = models.PositiveIntegerField(default=0)  # verdicts that keep another pair, or no more
+    error = models.TextField(blank=True)  # why it does not go on
     created_at = models.DateTimeField(auto_now_add=True)
     applied_at = models.DateTimeField(null=True, blank=True)
 

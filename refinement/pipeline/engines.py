@@ -15,6 +15,7 @@ from refinement.services.teacher_addresses import address_rule
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from refinement.method.encoder import Encoder
     from refinement.method.specs import StudentSpec, TeacherSpec
     from refinement.method.student import Student
 
@@ -51,6 +52,27 @@ class StudentSeat:
             yield self.student
 
 
+@dataclass
+class EncoderSeat:
+    """The same for the encoder of a policy: the last one that was asked for stays."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    path: str = ""
+    encoder: Encoder | None = None
+
+    @contextmanager
+    def occupied_by(self, path: str) -> Iterator[Encoder]:
+        """Raises StudentError."""
+        from refinement.method.encoder import Encoder
+
+        with self.lock:
+            if self.encoder is None or self.path != path:
+                self.encoder = None
+                self.encoder = Encoder.load(path, settings.STUDENT_DEVICE)
+                self.path = path
+            yield self.encoder
+
+
 def _on_this_machine(spec: StudentSpec) -> StudentSpec:
     """The device is a matter of the worker, not of the run."""
     return replace(spec, device=settings.STUDENT_DEVICE)
@@ -58,3 +80,4 @@ def _on_this_machine(spec: StudentSpec) -> StudentSpec:
 
 _seat = StudentSeat()
 student_in_seat = _seat.occupied_by
+encoder_in_seat = EncoderSeat().occupied_by

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.db import connection
 
-from refinement.pipeline import scoring, sweeper, teaching
+from refinement.pipeline import embedding, scoring, sweeper, teaching
 from refinement.services import deriving
 from refinement.services.dispatch import delivered_to
 
@@ -57,12 +57,16 @@ class LocalWorkers:
         """What the sweeper does for workers elsewhere. Raises what stopped a loop, if one did."""
         for task in sweeper.sweep_run(self.run_id):
             if task == "refinement.derive":
-                deriving.derive(self.run_id, stopping=self.stopping.is_set)
+                self._derive()
             else:
                 self._calls[task].set()
         for future in self._futures:
             if future.done():
                 future.result()
+
+    def _derive(self) -> None:
+        embedding.embed_for_policy(self.run_id, stopping=self.stopping)
+        deriving.derive(self.run_id, stopping=self.stopping.is_set)
 
     def _receive(self, task: str, object_id: int) -> None:
         if object_id == self.run_id and task in self._calls:

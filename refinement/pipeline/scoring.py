@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from refinement.method.errors import StudentError
-from refinement.method.specs import StudentSpec
+from refinement.method.specs import PolicySpec, StudentSpec
 from refinement.models import Run, RunSample
 from refinement.pipeline import claims
-from refinement.pipeline.engines import student_in_seat
+from refinement.pipeline.engines import encoder_in_seat, student_in_seat
 from refinement.pipeline.holding import Holding
 from refinement.pipeline.selecting import select
 from refinement.services import runs
@@ -43,12 +43,21 @@ def score(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLIC
         try:
             with student_in_seat(StudentSpec.from_dict(run.config["student"])) as student:
                 _check_same(run, student)
+                _load_encoder(run)
                 student.template()  # one that it lacks concerns the run, not a sample
                 Scoring(run, student, stopping, slice_seconds).work()
         except StudentError as error:
             notice = f"Paused, because the student cannot be used. {error}"
             runs.halt_run(run_id=run_id, notice=notice)
     runs.complete_if_finished(run_id=run_id)
+
+
+def _load_encoder(run: Run) -> None:
+    """Before rows are claimed, so that a wrong folder pauses the run and fails no sample."""
+    policy = PolicySpec.from_dict(run.config["policy"])
+    if policy.needs_encoder:
+        with encoder_in_seat(policy.encoder):
+            pass
 
 
 def _check_same(run: Run, student: Student) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -14,13 +14,15 @@ from refinement.method.policies.policy import Version
 from refinement.method.scoring import score_plans
 from refinement.method.specs import PolicySpec
 from refinement.method.token_archive import pack
-from refinement.models import Candidate, Run, RunSample, Score, Verdict
+from refinement.models import Candidate, Embedding, Run, RunSample, Score, Verdict
 from refinement.pipeline import claims
+from refinement.pipeline.engines import encoder_in_seat
 from refinement.services.verdicts import WRITTEN, begin, complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from refinement.method.encoder import Encoded
     from refinement.method.pairs import Pair, Scores
     from refinement.method.policies import Policy
     from refinement.method.student import Student
@@ -84,6 +86,8 @@ def select(run: Run, rows: Sequence[RunSample], student: Student) -> int:
     fresh, work = score_cases(student, cases)
     run.refresh_from_db(fields=["config", "policy_version"])  # a person may have changed the policy
     policy = get_policy(PolicySpec.from_dict(run.config["policy"]))
+    if policy.spec.needs_encoder:
+        fresh = _encode(fresh, policy.spec.encoder)
     for case in cases:
         case.next_stage = _next_stage(case, asks_teacher=bool(run.config["teacher"]["base_url"]))
         case.verdict = judge(case, policy, run.policy_version)
@@ -114,6 +118,7 @@ class Fresh:
     candidate: Candidate | None
     scores: Scores
     tokens: ResponseTokens
+    encoded: Encoded | None = None  # where the policy asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,18 @@ def score_cases(student: Student, cases: Sequence[Case]) -> tuple[list[Fresh], W
         fresh.append(Fresh(case, candidate, scores, tokens))
     apart = sum(plan.forward_tokens for plan in plans)
     return fresh, Work(tokens=student.forward_tokens - before, tokens_apart=apart)
+
+
+def _encode(fresh: Sequence[Fresh], encoder_path: str) -> list[Fresh]:
+    """The same with the coherence of each pair among its scores."""
+    with encoder_in_seat(encoder_path) as encoder:
+        encoded = encoder.pairs([one.case.pair_of(one.candidate) for one in fresh])
+    found = []
+    for one, measured in zip(fresh, encoded, strict=True):
+        scores = replace(one.scores, coherence=measured.coherence)
+        one.case.known[one.candidate.pk if one.candidate else None] = scores
+        found.append(replace(one, scores=scores, encoded=measured))
+    return found
 
 
 # -- Judging --------------------------------------------------------------------------------------
@@ -180,8 +197,10 @@ def _save(
     """Scores, verdicts and stages in one transaction, for the rows that are still ours."""
     with transaction.atomic():
         held = claims.lock_ours(case.row for case in cases)
-        scores = [_score_row(run, student, one) for one in fresh if one.case.row.pk in held]
+        saved = [one for one in fresh if one.case.row.pk in held]
+        scores = [_score_row(run, student, one) for one in saved]
         Score.objects.bulk_create(scores)
+        _save_embeddings(run, saved, scores)
         mine = [case for case in cases if case.row.pk in held]
         verdicts = _verdicts(mine)
         Verdict.objects.bulk_update([v for v in verdicts if v.pk], fields=WRITTEN)
@@ -194,6 +213,15 @@ def _save(
             forward_tokens_apart=F("forward_tokens_apart") + work.tokens_apart,
         )
     return len(held)
+
+
+def _save_embeddings(run: Run, fresh: Sequence[Fresh], scores: Sequence[Score]) -> None:
+    encoder = run.config["policy"].get("encoder", "")
+    Embedding.objects.bulk_create(
+        Embedding(score=score, encoder=encoder, vector=one.encoded.vector.tobytes())
+        for one, score in zip(fresh, scores, strict=True)
+        if one.encoded is not None
+    )
 
 
 def _verdicts(cases: Iterable[Case]) -> list[Verdict]:

@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from refinement.pipeline import scoring, sweeper, teaching, trials, webhooks
+from refinement.pipeline import embedding, scoring, sweeper, teaching, trials, webhooks
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
 from refinement.services import bulk_acts, deriving, exports, importing, runs
@@ -54,6 +54,11 @@ def try_teacher(trial_id: int) -> None:
 @shared_task(name="refinement.score")
 def score(run_id: int) -> None:
     scoring.score(run_id, stopping=stopping)
+
+
+@shared_task(name="refinement.embed")
+def embed(run_id: int) -> None:
+    embedding.embed_for_policy(run_id, stopping=stopping)
 
 
 @shared_task(name="refinement.sweep")

@@ -18,7 +18,7 @@ from django.db.models import Case, IntegerField, Max, Q, Value, When
 
 from refinement.method.policies.columns import INSTRUCTION, ORIGINAL, RESPONSE, Columns
 from refinement.method.policies.signals import STORED
-from refinement.models import Candidate, Decision, Run, RunSample, Score
+from refinement.models import Candidate, Decision, Embedding, Run, RunSample, Score
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -72,7 +72,7 @@ class RunTable:
 class _Entry:
     lock: threading.Lock = field(default_factory=threading.Lock)
     rows: Floats | None = None  # one per score: the FIXED columns, then STORED
-    state: tuple[int, str] = (-1, "")
+    state: tuple[int, str, int] = (-1, "", 0)
     last_decision: int = 0
     said: dict[int, tuple[bool, int, bool, int]] = field(default_factory=dict)
     table: RunTable | None = None
@@ -100,12 +100,14 @@ def forget_tables() -> None:
 
 
 def _up_to_date(run: Run, entry: _Entry) -> RunTable:
-    state = Run.objects.values_list("scored_pairs", "status").get(pk=run.pk)
+    pairs, status = Run.objects.values_list("scored_pairs", "status").get(pk=run.pk)
+    measured = Embedding.objects.aggregate(last=Max("pk"))["last"] or 0  # coherence came or changed
+    state = (pairs, status, measured)
     last = Decision.objects.aggregate(last=Max("pk"))["last"] or 0
     stale = entry.rows is None or state != entry.state
     if stale:
         # Read whole at first, and once more at the end.
-        whole = entry.rows is None or state[1] != entry.state[1]
+        whole = entry.rows is None or state[1:] != entry.state[1:]
         entry.rows = _scores(run, None if whole else entry.rows)
         entry.state = state
     decided = last != entry.last_decision

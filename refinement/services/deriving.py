@@ -17,6 +17,7 @@ from refinement.models import Candidate, Decision, Run, RunSample, Score, Verdic
 from refinement.selectors.embeddings import embeddings_of
 from refinement.selectors.run_columns import run_table
 from refinement.services import policies
+from refinement.services.dispatch import wake_now
 from refinement.services.verdicts import STAMP, WRITTEN, begin, complete
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def derive(run_id: int, *, stopping: Callable[[], bool] = lambda: False) -> bool
     run = Run.objects.filter(pk=run_id).first()
     if run is None:
         return True
+    spec = PolicySpec.from_dict(run.config.get("policy", {}))
+    if spec.needs_encoder and policies.not_embedded(run, spec.encoder).exists():
+        wake_now("refinement.embed", run_id)  # which needs a model, and comes back here
+        return False
     work = Derivation(run)
     last = -1
     while not stopping():

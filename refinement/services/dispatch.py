@@ -23,6 +23,7 @@ QUEUES = {
     "refinement.teach": "teacher",
     "refinement.try_teacher": "teacher",
     "refinement.score": "student",
+    "refinement.embed": "student",
 }
 
 Receiver = Callable[[str, int], None]

@@ -7,6 +7,7 @@ says which rows are still to do, so that it may be killed and begun again at any
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from django.utils.translation import gettext
 from refinement.method.errors import MethodError
 from refinement.method.policies import get_policy
 from refinement.method.specs import PolicySpec
-from refinement.models import Decision, PolicyChange, Run, RunSample, Verdict
+from refinement.models import Decision, PolicyChange, Run, RunSample, Score, Verdict
 from refinement.services import audit
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
@@ -30,10 +31,7 @@ if TYPE_CHECKING:
 
 def use_policy(*, run: Run, policy: PolicySpec, user: User | None) -> PolicyChange:
     """Make ``policy`` the run's own from now on. Raises ServiceError."""
-    try:
-        get_policy(policy)
-    except MethodError as error:
-        raise ServiceError(str(error)) from error
+    check_policy(policy)
     with transaction.atomic():
         locked = Run.objects.select_for_update().get(pk=run.pk)
         if PolicySpec.from_dict(locked.config.get("policy", {})) == policy:
@@ -42,6 +40,36 @@ def use_policy(*, run: Run, policy: PolicySpec, user: User | None) -> PolicyChan
         audit.record("run.policy", run, user=user, policy=policy.name, version=change.version)
     run.refresh_from_db(fields=["config", "policy_version", "cut_applied"])
     return change
+
+
+def check_policy(policy: PolicySpec) -> None:
+    """Raises ServiceError for a policy that makes no sense, or whose encoder is not there."""
+    try:
+        get_policy(policy)
+    except MethodError as error:
+        raise ServiceError(str(error)) from error
+    if policy.needs_encoder and not (Path(policy.encoder) / "config.json").is_file():
+        raise ServiceError(
+            f"There is no encoder at {policy.encoder}: give the folder of a sentence-embedding "
+            "model, with its config.json, tokenizer and weights."
+        )
+
+
+def fail_change(*, run_id: int, error: str) -> None:
+    """The change that is under way cannot go on without a person."""
+    PolicyChange.objects.filter(run_id=run_id, applied_at=None).update(error=error)
+
+
+def retry_changes(*, run: Run) -> None:
+    """What failed is tried again."""
+    if PolicyChange.objects.filter(run=run, applied_at=None).exclude(error="").update(error=""):
+        wake("refinement.derive", run.pk)
+
+
+def not_embedded(run: Run, encoder: str) -> QuerySet[Score]:
+    """Scored pairs whose place under this encoder is not known."""
+    scores = Score.objects.filter(run_sample__run=run)
+    return scores.exclude(embedding__encoder=encoder)
 
 
 def cut_is_due(*, run_id: int) -> bool:
@@ -67,7 +95,9 @@ def needs_deriving(*, run_id: int) -> bool:
 def runs_to_derive() -> list[int]:
     """Runs whose change of policy is not through, whatever became of its message."""
     return list(
-        PolicyChange.objects.filter(applied_at=None).values_list("run_id", flat=True).distinct()
+        PolicyChange.objects.filter(applied_at=None, error="")
+        .values_list("run_id", flat=True)
+        .distinct()
     )
 
 

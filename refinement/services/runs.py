@@ -11,8 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from refinement.method import student_files
-from refinement.method.errors import MethodError, StudentError
-from refinement.method.policies import get_policy
+from refinement.method.errors import StudentError
 from refinement.method.prompt_set import DEFAULT, RULES, PromptSet, problems
 from refinement.models import Dataset, Run, RunSample, Sample, Webhook
 from refinement.services import audit, policies, webhooks
@@ -60,7 +59,7 @@ def start_run(
     if limit is not None and limit < 1:
         raise ServiceError(gettext("A run needs at least one sample: choose a larger limit."))
     fingerprint = _fingerprint(student)
-    _check_policy(policy)
+    policies.check_policy(policy)
     check_budget(tokens=budget_tokens, cost=budget_cost)
     with transaction.atomic():
         run = Run.objects.create(
@@ -137,6 +136,7 @@ def resume_run(*, run: Run) -> None:
                 % {"run": _status(run)}
             )
         audit.record("run.resumed", run)
+        policies.retry_changes(run=run)
         _wake_workers(run.pk)
 
 
@@ -274,13 +274,6 @@ def _fingerprint(student: Student) -> str:
         student_files.check_student_path(student.path, student.revision)
         return student_files.fingerprint(student.path, student.revision)
     except StudentError as error:
-        raise ServiceError(str(error)) from error
-
-
-def _check_policy(policy: PolicySpec) -> None:
-    try:
-        get_policy(policy)
-    except MethodError as error:
         raise ServiceError(str(error)) from error
 
 
