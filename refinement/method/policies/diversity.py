@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-REFERENCES = 4096  # the sum goes over at most so many of the n, evenly taken
-BLOCK = 1024  # rows of similarities at a time: 16 MB
+CELLS = 64_000_000  # similarities held at a time, 256 MB: fewer references for a larger pool
+REFERENCES = 4_096  # the sum goes over at most so many of the n, evenly taken
+BLOCK = 1_024  # rows of similarities computed at a time
 
 
 def facility_location(vectors: Vectors, k: int) -> NDArray[np.intp]:
@@ -28,21 +29,20 @@ def facility_location(vectors: Vectors, k: int) -> NDArray[np.intp]:
     Similarities are cosines, and below 0 count as 0: an opposite is no likeness. A row of zeros or
     NaN is like nothing and is chosen last.
     """
-    units = _units(vectors)
-    references = units[_spread(len(units))]
-    covered = np.zeros(len(references), dtype=np.float32)
-    heap = [(-gain, row) for row, gain in enumerate(_first_gains(units, references))]
+    likeness = _to_references(_units(vectors))  # (n, m)
+    covered = np.zeros(likeness.shape[1], dtype=np.float32)
+    gains = likeness.sum(axis=1, dtype=np.float64).tolist()
+    heap = [(-gain, row) for row, gain in enumerate(gains)]
     heapq.heapify(heap)
     chosen: list[int] = []
     while heap and len(chosen) < k:
         _, row = heapq.heappop(heap)
-        likeness = _likeness(units[row : row + 1], references)[0]
-        gain = float(np.maximum(likeness - covered, 0).sum(dtype=np.float64))
+        gain = float(np.maximum(likeness[row] - covered, 0).sum(dtype=np.float64))
         if heap and -heap[0][0] > gain:
             heapq.heappush(heap, (-gain, row))
             continue
         chosen.append(row)
-        np.maximum(covered, likeness, out=covered)
+        np.maximum(covered, likeness[row], out=covered)
     return np.array(chosen, dtype=np.intp)
 
 
@@ -61,18 +61,17 @@ def _units(vectors: Vectors) -> Vectors:
     return units
 
 
-def _spread(n: int) -> NDArray[np.intp]:
-    return np.unique(np.linspace(0, n - 1, min(n, REFERENCES)).astype(np.intp))
+def _to_references(units: Vectors) -> Vectors:
+    """Every row's likeness to an even selection of all rows, shape (n, m)."""
+    n = len(units)
+    m = min(n, REFERENCES, max(1, CELLS // max(n, 1)))
+    references = units[np.unique(np.linspace(0, n - 1, m).astype(np.intp))] if n else units
+    found: Vectors = np.empty((n, len(references)), dtype=np.float32)
+    for start in range(0, n, BLOCK):
+        found[start : start + BLOCK] = _likeness(units[start : start + BLOCK], references)
+    return found
 
 
 def _likeness(some: Vectors, others: Vectors) -> Vectors:
     likeness: Vectors = np.maximum(some @ others.T, 0)
     return likeness
-
-
-def _first_gains(units: Vectors, references: Vectors) -> list[float]:
-    gains: list[float] = []
-    for start in range(0, len(units), BLOCK):
-        block = _likeness(units[start : start + BLOCK], references)
-        gains.extend(block.sum(axis=1, dtype=np.float64).tolist())
-    return gains
