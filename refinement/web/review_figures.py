@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext, gettext_noop
 
 from refinement.method.pairs import Side, UnscorableReason
+from refinement.method.policies import POLICIES
+from refinement.method.specs import PolicySpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,11 +91,12 @@ def choice_cards(verdict: Verdict | None) -> list[ChoiceCard]:
     """The choices made so far: none, the instruction's, or both."""
     if verdict is None:
         return []
+    (first, first_rule), (second, second_rule) = _rules(verdict.policy)
     cards = [
         _card(
             title=gettext("Instruction"),
-            signal="IFD",
-            rule=gettext("the higher one wins: more to learn"),
+            signal=first,
+            rule=first_rule,
             sentence=verdict.instruction_sentence,
             values=(verdict.instruction_before, verdict.instruction_after),
             margin=verdict.instruction_margin,
@@ -104,8 +107,8 @@ def choice_cards(verdict: Verdict | None) -> list[ChoiceCard]:
         cards.append(
             _card(
                 title=gettext("Response"),
-                signal="r-IFD",
-                rule=gettext("the lower one wins: it tells more of its instruction"),
+                signal=second,
+                rule=second_rule,
                 sentence=verdict.response_sentence,
                 values=(verdict.response_before, verdict.response_after),
                 margin=verdict.response_margin,
@@ -113,6 +116,27 @@ def choice_cards(verdict: Verdict | None) -> list[ChoiceCard]:
             )
         )
     return cards
+
+
+# Put together from the catalogue of policies; named here for the translators.
+PAPER_RULES = (
+    gettext_noop("the higher one wins: more to learn"),
+    gettext_noop("the lower one wins: it tells more of its instruction"),
+)
+
+
+def _rules(policy: str) -> list[tuple[str, str]]:
+    """What each of a policy's two choices compares, and who wins."""
+    name = policy if policy in POLICIES else "paper"
+    found = []
+    for rule in POLICIES[name].rules(PolicySpec(name=name)):
+        signal = rule.signal
+        if signal is None:
+            found.append((gettext("no score"), gettext("this policy compares nothing here")))
+            continue
+        side = "higher" if signal.higher_wins != signal.falls else "lower"
+        found.append((signal.name, gettext(f"the {side} one wins: {signal.means}")))
+    return found
 
 
 def score_table(view: PairView) -> ScoreTable | None:

@@ -24,10 +24,9 @@ from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.teacher_server import running_teacher_server, teacher_answers
 from refinement.formats.registry import FORMATS, FormatError, detect
 from refinement.management import refine_setup as setup
+from refinement.management.policy_options import add_policy_options, policy_of
 from refinement.management.progress import ProgressLine, summary_table
 from refinement.method.errors import MethodError
-from refinement.method.policies import POLICIES
-from refinement.method.specs import PolicySpec
 from refinement.models import Endpoint, Run, Student
 from refinement.selectors.runs import run_progress, run_summary
 from refinement.services import runs
@@ -75,7 +74,7 @@ class Command(BaseCommand):
         student.add_argument(
             "--template", choices=Student.Template.values, default=Student.Template.VICUNA
         )
-        parser.add_argument("--policy", choices=sorted(POLICIES), default="paper")
+        add_policy_options(parser)
         parser.add_argument(
             "--retry-failed", action="store_true", help="ask again for what failed before"
         )
@@ -164,7 +163,7 @@ class Command(BaseCommand):
             dataset=dataset,
             teacher=teacher,
             student=student,
-            policy=PolicySpec(name=options["policy"]),
+            policy=policy_of(options),
             protocol=options["protocol"],
             template=options["template"],
             limit=options["limit"],

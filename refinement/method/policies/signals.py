@@ -100,7 +100,7 @@ IFD = Signal(
     higher_wins=True,
     of_pair=lambda scores: scores.ifd,
     of_all=_stored("ifd"),
-    means="more to learn: the instruction helps the student less",
+    means="more to learn",
 )
 R_IFD = Signal(
     name="r-IFD",
@@ -108,7 +108,7 @@ R_IFD = Signal(
     higher_wins=False,
     of_pair=lambda scores: scores.r_ifd,
     of_all=_stored("r_ifd"),
-    means="the response tells more of its instruction",
+    means="it tells more of its instruction",
 )
 # exp of the mean loss over all tokens of x, then of y given x: the pair read as one text.
 PERPLEXITY = Signal(
