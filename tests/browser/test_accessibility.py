@@ -29,7 +29,6 @@ __all__ = ["house"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-DOWNLOADS = ("download", "file", "rejected", "progress", "export-manifest-file")
 MOST_SHIFT = 0.02  # of the cumulative layout shift; 0.1 is called good
 SHOTS = os.environ.get("SRT_TEST_SHOTS")  # a folder: keep what each screen looked like
 WATCH_SHIFTS = """
@@ -42,11 +41,8 @@ new PerformanceObserver((list) => {
 
 def screens(house: House) -> dict[str, str]:
     """Addresses by name: all pages of the table of doors, and the room in its many states."""
-    found = {
-        door.name: reverse(door.name, args=door.of(house))
-        for door in DOORS
-        if door.method == "get" and not any(word in door.name for word in DOWNLOADS)
-    }
+    doors = {door.name: reverse(door.name, args=door.of(house)) for door in DOORS}
+    found = {name: address for name, address in doors.items() if is_page(house, address)}
     pair = found["review-pair"]
     found |= {
         f"room-{name}": f"{pair}?{query}"
@@ -71,6 +67,13 @@ LOOKS = {
     ("narrow", "light"): ["target-size", "scrollable-region-focusable"],
     ("narrow", "dark"): [],
 }
+
+
+def is_page(house: House, address: str) -> bool:
+    """Whether an owner who is staff gets a whole page there: no file, no fragment, no 405."""
+    answer = house.visitor("owner").get(address, follow=True)
+    html = answer.headers.get("Content-Type", "").startswith("text/html")
+    return html and answer.status_code == 200 and b"<!doctype html>" in answer.content[:200]
 
 
 def look(page: Page, name: str) -> list[str]:
