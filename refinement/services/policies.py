@@ -50,8 +50,11 @@ def check_policy(policy: PolicySpec) -> None:
         raise ServiceError(str(error)) from error
     if policy.needs_encoder and not (Path(policy.encoder) / "config.json").is_file():
         raise ServiceError(
-            f"There is no encoder at {policy.encoder}: give the folder of a sentence-embedding "
-            "model, with its config.json, tokenizer and weights."
+            gettext(
+                "There is no encoder at %(encoder)s: give the folder of a sentence-embedding "
+                "model, with its config.json, tokenizer and weights."
+            )
+            % {"encoder": policy.encoder}
         )
 
 

@@ -135,7 +135,8 @@ def _rules(policy: str) -> list[tuple[str, str]]:
             found.append((gettext("no score"), gettext("this policy compares nothing here")))
             continue
         side = "higher" if signal.higher_wins != signal.falls else "lower"
-        found.append((signal.name, gettext(f"the {side} one wins: {signal.means}")))
+        rule_in_words = f"the {side} one wins: {signal.means}"
+        found.append((signal.name, gettext(rule_in_words)))
     return found
 
 

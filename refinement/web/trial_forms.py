@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from refinement.method.prompt_set import DEFAULT, LONGEST_PROMPT, RULES, PromptSet, problems
 from refinement.models import Dataset, Endpoint
@@ -87,18 +88,20 @@ class BudgetForm(forms.Form):
     """What a run may use. Empty: no bound."""
 
     budget_tokens = forms.IntegerField(
-        label="Budget in tokens",
+        label=gettext_lazy("Budget in tokens"),
         required=False,
         min_value=1,
-        help_text="Of prompts and replies together. No question begins that could pass it.",
+        help_text=gettext_lazy(
+            "Of prompts and replies together. No question begins that could pass it."
+        ),
     )
     budget_cost = forms.DecimalField(
-        label="Budget in money",
+        label=gettext_lazy("Budget in money"),
         required=False,
         min_value=0,
         max_digits=16,
         decimal_places=8,
-        help_text="In the currency of the teacher's prices.",
+        help_text=gettext_lazy("In the currency of the teacher's prices."),
     )
 
 
@@ -106,14 +109,18 @@ class SpendForm(BudgetForm):
     """Budget, storage, and who teaches: beside RunForm on the page that starts a run."""
 
     ask_anew = forms.BooleanField(
-        label="Ask everything anew",
+        label=gettext_lazy("Ask everything anew"),
         required=False,
-        help_text="Else a question that this teacher was asked before in this project is answered "
-        "from storage, at no cost.",
+        help_text=gettext_lazy(
+            "Else a question that this teacher was asked before in this project is answered "
+            "from storage, at no cost."
+        ),
     )
     teacher_is_student = forms.BooleanField(
-        label="The student is its own teacher",
+        label=gettext_lazy("The student is its own teacher"),
         required=False,
-        help_text="Self-improvement: takes the registered teacher that serves the chosen student, "
-        "whatever is marked above.",
+        help_text=gettext_lazy(
+            "Self-improvement: takes the registered teacher that serves the chosen student, "
+            "whatever is marked above."
+        ),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from refinement.method.asking import STEP_WORDS
@@ -107,7 +108,7 @@ def _trial_for(request: Request, trial_id: int) -> Trial:
     trial = Trial.objects.select_related("project", "dataset", "teacher").filter(pk=trial_id)
     found = trial.first()
     if found is None:
-        raise access.NoAccess("No such trial.")
+        raise access.NoAccess(gettext("No such trial."))
     access.project_for(request.user, found.project_id, at_least="owner")
     return found
 
