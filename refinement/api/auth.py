@@ -78,7 +78,7 @@ def pair_for(
 
 def export_for(request: Request, pk: int, *, at_least: access.Role = "viewer") -> Export:
     export = access.export_for(request.user, pk, at_least=at_least)
-    check_project(request, export.run.project_id)
+    check_project(request, export.project.pk)
     return export
 
 

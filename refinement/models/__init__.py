@@ -11,7 +11,7 @@ from refinement.models.dataset import Dataset, RejectedRow
 from refinement.models.decision import Decision
 from refinement.models.embedding import Embedding
 from refinement.models.endpoint import Endpoint
-from refinement.models.export import Export
+from refinement.models.export import Export, Push
 from refinement.models.opinion import Opinion
 from refinement.models.policy_change import PolicyChange
 from refinement.models.project import Membership, Project
@@ -53,6 +53,7 @@ __all__ = [
     "Opinion",
     "PolicyChange",
     "Project",
+    "Push",
     "QueueEntry",
     "RejectedRow",
     "ReviewLease",

@@ -12,7 +12,7 @@ import random
 from django.db.models import Q
 from django.utils import timezone
 
-from refinement.models import BulkAct, Dataset, Export, Run, Trial
+from refinement.models import BulkAct, Dataset, Export, Push, Run, Trial
 from refinement.pipeline import claims, webhooks
 from refinement.pipeline.heartbeats import forget_dead_workers
 from refinement.services import dispatch, policies, runs
@@ -31,6 +31,7 @@ def sweep() -> None:
         "refinement.import_dataset": _waiting(Dataset, working=Dataset.Status.IMPORTING),
         "refinement.try_teacher": _waiting(Trial, working=Trial.Status.RUNNING),
         "refinement.write_export": _waiting(Export, working=Export.Status.WRITING),
+        "refinement.push_export": _waiting(Push, working=Push.Status.PUSHING),
         "refinement.derive": policies.runs_to_derive(),
         "refinement.deliver_webhook": webhooks.due_deliveries(MOST_WAITING),
         "refinement.bulk_act": _waiting(BulkAct, working=BulkAct.Status.WORKING)
@@ -62,9 +63,12 @@ def sweep_run(run_id: int) -> list[str]:
 
 
 def _waiting(
-    model: type[BulkAct | Dataset | Export | Trial], *, waiting: str = "pending", working: str
+    model: type[BulkAct | Dataset | Export | Push | Trial],
+    *,
+    waiting: str = "pending",
+    working: str,
 ) -> list[int]:
-    """Imports, exports, trials or bulk acts that nobody has begun, or whose worker died."""
+    """Imports, exports, pushes, trials or bulk acts that nobody has begun, or whose worker died."""
     stuck = Q(status=waiting) | Q(status=working, lease_expires_at__lt=timezone.now())
     return list(model.objects.filter(stuck).values_list("pk", flat=True)[:MOST_WAITING])
 

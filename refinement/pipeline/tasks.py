@@ -10,7 +10,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from refinement.pipeline import embedding, scoring, sweeper, teaching, trials, webhooks
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
-from refinement.services import bulk_acts, deriving, exports, importing, runs
+from refinement.services import bulk_acts, deriving, exports, importing, pushes, runs
 
 _heartbeats: list[Heartbeat] = []
 
@@ -39,6 +39,11 @@ def deliver_webhook(delivery_id: int) -> None:
 @shared_task(name="refinement.bulk_act")
 def bulk_act(act_id: int) -> None:
     bulk_acts.perform(act_id=act_id)
+
+
+@shared_task(name="refinement.push_export")
+def push_export(push_id: int) -> None:
+    pushes.push_export(push_id=push_id)
 
 
 @shared_task(name="refinement.teach")

@@ -87,10 +87,14 @@ def export_for(
     user: "User | AnonymousUser", export_id: int, *, at_least: Role = "viewer"
 ) -> Export:
     """An export with its run and project. Raises like ``project_for``."""
-    export = Export.objects.select_related("run__project").filter(pk=export_id).first()
+    export = (
+        Export.objects.select_related("run__project", "run__dataset", "dataset__project")
+        .filter(pk=export_id)
+        .first()
+    )
     if export is None:
         raise NoAccess("No such export.")
-    _require(user, export.run.project, at_least)
+    _require(user, export.project, at_least)
     return export
 
 

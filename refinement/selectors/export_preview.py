@@ -6,16 +6,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count
+from django.db.models import Avg, Count, F
 
 from refinement.selectors.selection import (
     DROPPED_BY_HAND,
     FAILED,
     KEPT,
+    SCORE_COLUMNS,
     UNFINISHED,
     SelectedPair,
+    of_choice,
     read_pairs,
     selected_rows,
+    with_scores,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +75,19 @@ def count_selection(rows: QuerySet[RunSample, Any]) -> SelectionCounts:
         else:
             counts.reasons[reason] += pairs
     return counts
+
+
+def selection_figures(rows: QuerySet[RunSample, Any]) -> dict[str, float | None]:
+    """Means over the kept pairs, of the original and of what leaves: IFD, r-IFD, length.
+
+    Lengths are in tokens of the student; ``None`` where nothing was scored.
+    """
+    kept = with_scores(rows.filter(KEPT)).annotate(
+        response_tokens_before=F("first__response_tokens"),
+        response_tokens_after=of_choice("score__response_tokens", F("first__response_tokens")),
+    )
+    names = (*SCORE_COLUMNS, "response_tokens_before", "response_tokens_after")
+    return kept.order_by().aggregate(**{f"mean_{name}": Avg(name) for name in names})
 
 
 def export_preview(run: Run) -> SelectionCounts:

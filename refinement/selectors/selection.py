@@ -28,16 +28,16 @@ from django.db.models import BooleanField, Case, CharField, F, FilteredRelation,
 from django.db.models.functions import Coalesce, NullIf
 
 from refinement.method.pairs import Pair, Turn
-from refinement.models import Decision, RunSample
+from refinement.models import Decision, RunSample, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from django.db.models import QuerySet
 
-    from refinement.models import Run
+    from refinement.models import Dataset, Run
 
-CHUNK = 1000  # rows fetched at a time
+CHUNK = 250  # rows fetched at a time: a text may have megabytes
 ORIGINAL = "original"
 DROPPED_BY_HAND = "dropped_by_hand"
 FAILED = "failed"
@@ -72,11 +72,13 @@ class SelectedPair(NamedTuple):
     word. ``reason`` tells why it is not kept: the verdict's code, ``dropped_by_hand``, ``failed``
     or ``unfinished``; empty if kept. ``overrides``: a person decided otherwise than the verdict.
     The JSON texts are the sample's, as stored. ``scores`` are IFD and r-IFD of the original and
-    then of the pair, where asked for.
+    then of the pair, and ``more`` what else was asked for.
     """
 
     run_sample_id: int
     position: int
+    line: int
+    part: int
     content_hash: str
     instruction: str
     input: str
@@ -92,6 +94,7 @@ class SelectedPair(NamedTuple):
     kept: bool
     overrides: bool
     scores: tuple[float | None, ...] = ()
+    more: tuple[Any, ...] = ()
 
     @property
     def pair(self) -> Pair:
@@ -136,7 +139,7 @@ def selected_rows(run: Run, *, using: str = DEFAULT_DB_ALIAS) -> QuerySet[RunSam
     three texts of the pair as ``pair_instruction`` and so on.
     """
     texts = {
-        f"pair_{name}": _of_choice(name, F(f"sample__{name}"))
+        f"pair_{name}": of_choice(name, F(f"sample__{name}"))
         for name in ("instruction", "input", "response")
     }
     return (
@@ -144,7 +147,7 @@ def selected_rows(run: Run, *, using: str = DEFAULT_DB_ALIAS) -> QuerySet[RunSam
         .filter(run=run)
         .annotate(
             kept=_yes(KEPT),
-            source=_of_choice("kind", Value(ORIGINAL)),
+            source=of_choice("kind", Value(ORIGINAL)),
             reason=_reason(),
             action=Coalesce("decision__action", Value("")),
             by=Coalesce(
@@ -167,11 +170,11 @@ def with_scores(rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
     signals = ("ifd", "r_ifd")
     return rows.annotate(
         **{f"{name}_before": F(f"first__{name}") for name in signals},
-        **{f"{name}_after": _of_choice(f"score__{name}", F(f"first__{name}")) for name in signals},
+        **{f"{name}_after": of_choice(f"score__{name}", F(f"first__{name}")) for name in signals},
     )
 
 
-def _of_choice(name: str, of_original: F | Value) -> Case:
+def of_choice(name: str, of_original: F | Value) -> Case:
     """A column of the rewrite that counts, or of the original where that counts."""
     return Case(
         When(_TEXT_OF_VERDICT & Q(verdict__chosen__isnull=False), then=f"verdict__chosen__{name}"),
@@ -204,7 +207,7 @@ def _overrides() -> Case:
 
 
 PAIR_COLUMNS = (
-    *("pk", "position", "sample__content_hash"),
+    *("pk", "position", "sample__line", "sample__part", "sample__content_hash"),
     *("pair_instruction", "pair_input", "pair_response"),
     *("sample__context", "sample__extra", "sample__layout"),
     *("source", "reason", "action", "by", "sentence", "kept", "overrides"),
@@ -225,14 +228,35 @@ def effective_pairs(
     yield from read_pairs(rows.filter(KEPT) if include == "kept" else rows, scores=scores)
 
 
-def read_pairs(rows: QuerySet[RunSample, Any], *, scores: bool = False) -> Iterator[SelectedPair]:
-    """Stream ``selected_rows``, filtered as one likes, in constant memory."""
-    columns = (*PAIR_COLUMNS, *SCORE_COLUMNS) if scores else PAIR_COLUMNS
+def read_pairs(
+    rows: QuerySet[RunSample, Any], *, scores: bool = False, more: Sequence[str] = ()
+) -> Iterator[SelectedPair]:
+    """Stream ``selected_rows``, filtered as one likes, in constant memory.
+
+    ``more`` are further columns, of the model or annotated.
+    """
+    columns = (*PAIR_COLUMNS, *(SCORE_COLUMNS if scores else ()), *more)
     texts = len(PAIR_COLUMNS) - 2
+    further = texts + 2 + (len(SCORE_COLUMNS) if scores else 0)
     rows = with_scores(rows) if scores else rows
     for row in stream(rows.values_list(*columns)):
-        kept, overrides, *ratios = row[texts:]
-        yield SelectedPair._make((*row[:texts], bool(kept), bool(overrides), tuple(ratios)))
+        yield SelectedPair._make(
+            (
+                *row[:texts],
+                bool(row[texts]),
+                bool(row[texts + 1]),
+                row[texts + 2 : further],
+                row[further:],
+            )
+        )
+
+
+def imported_pairs(dataset: Dataset, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[SelectedPair]:
+    """The pairs of a dataset as they came, without a run."""
+    rows = Sample.objects.using(using).filter(dataset=dataset).order_by("position")
+    texts = ("instruction", "input", "response", "context", "extra", "layout")
+    for row in stream(rows.values_list("position", "line", "part", "content_hash", *texts)):
+        yield SelectedPair._make((0, *row, ORIGINAL, "", "", "", "", True, False, (), ()))
 
 
 def stream(rows: QuerySet[Any, Any]) -> Iterator[tuple[Any, ...]]:

@@ -104,7 +104,7 @@ def _project_of(subject: Model | None) -> Project | None:
             return subject
         case Dataset() | Run():
             return subject.project
-        case RunSample() | Export():
+        case RunSample():
             return subject.run.project
         case _:
             return getattr(subject, "project", None)
@@ -117,6 +117,6 @@ def _name_of(subject: Model | None) -> str:
         case RunSample():
             return f"pair {subject.position + 1} of {subject.run.name}"
         case Export():
-            return f"export {subject.pk} of {subject.run.name}"
+            return str(subject)
         case _:
             return str(subject)

@@ -21,6 +21,7 @@ from refinement.services import audit
 from refinement.services.bulk import delete_rows
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
+from refinement.services.exports import delete_export
 from refinement.services.importing import content_hash, import_dataset
 from refinement.services.uploads import store_upload
 
@@ -181,6 +182,8 @@ def delete_dataset(*, dataset: Dataset) -> None:
                 gettext("“%(name)s” is used by runs (%(names)s), so it cannot be deleted.")
                 % {"name": locked.name, "names": ", ".join(names)}
             )
+        for export in locked.exports.all():
+            delete_export(export=export)
         _delete_contents(locked)
         audit.record("dataset.deleted", locked, sha256=locked.sha256)
         locked.delete()

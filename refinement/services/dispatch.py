@@ -18,6 +18,7 @@ QUEUES = {
     "refinement.bulk_act": "default",
     "refinement.import_dataset": "default",
     "refinement.write_export": "default",
+    "refinement.push_export": "default",
     "refinement.derive": "default",
     "refinement.deliver_webhook": "default",
     "refinement.teach": "teacher",

@@ -1,4 +1,4 @@
-"""Exclusive work on one row that a worker may die over: imports, exports and bulk acts.
+"""Exclusive work on one row that a worker may die over: imports, exports, pushes, bulk acts.
 
 The moment a lease ends is its token. Every write of the holder is conditional on it, so a worker
 that was suspended past its lease, and whose work another took over, can change nothing any more.
@@ -14,7 +14,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from refinement.models import BulkAct, Dataset, Export, Trial
+    from refinement.models import BulkAct, Dataset, Export, Push, Trial
+
+    Held = BulkAct | Dataset | Export | Push | Trial
 
 
 class LeaseLost(Exception):  # noqa: N818 - an event among workers, no fault
@@ -22,19 +24,15 @@ class LeaseLost(Exception):  # noqa: N818 - an event among workers, no fault
 
 
 class Lease:
-    """Held on a Dataset, an Export, a Trial or a BulkAct while ``status`` is its working one."""
+    """Held on a row, such as a Dataset or an Export, while ``status`` is its working one."""
 
-    def __init__(
-        self, model: type[BulkAct | Dataset | Export | Trial], pk: int, ends: datetime
-    ) -> None:
+    def __init__(self, model: type[Held], pk: int, ends: datetime) -> None:
         self._model = model
         self._pk = pk
         self._ends = ends
 
     @classmethod
-    def claim(
-        cls, model: type[BulkAct | Dataset | Export | Trial], pk: int, *, waiting: str, working: str
-    ) -> Lease | None:
+    def claim(cls, model: type[Held], pk: int, *, waiting: str, working: str) -> Lease | None:
         """Take the row if it waits, or if its worker's lease ran out. ``None``: it is taken."""
         ends = _next_end()
         free = Q(status=waiting) | Q(status=working, lease_expires_at__lt=timezone.now())

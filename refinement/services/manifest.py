@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,32 +18,58 @@ from refinement.selectors.lineage import lineage
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from refinement.models import Run
-    from refinement.services.export_file import ExportOptions, Tally
+    from refinement.models import Dataset, Run
+    from refinement.services.export_file import Written
+    from refinement.services.export_options import ExportOptions
 
 
 def build_manifest(
-    run: Run, options: ExportOptions, tally: Tally, *, created_at: datetime | None = None
+    dataset: Dataset,
+    run: Run | None,
+    options: ExportOptions,
+    written: Written,
+    *,
+    created_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Plain JSON. Holds no key, no address beyond the teacher's host, no path of this machine."""
-    return {
+    manifest: dict[str, Any] = {
         "srt_web": _version(),
         "created_at": (created_at or timezone.now()).isoformat(),
-        "file": {
-            "format": "alpaca",
-            "container": "jsonl",
-            "rows": tally.rows,
-            "sha256": tally.sha256,
-            **options.as_dict(),
+        "options": options.as_dict(),
+        "files": [_file(file) for file in written.files],
+        "rows": written.rows,
+        "left_out": dict(sorted(written.left_out.items())),
+        "dataset": {
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "format": dataset.format,
+            "samples": dataset.sample_count,
         },
-        "dataset": {"name": run.dataset.name, "sha256": run.dataset.sha256},
+    }
+    if written.example:
+        manifest["first_not_of_this_shape"] = written.example
+    return manifest | (_of_run(run, written) if run else {})
+
+
+def _file(file: Any) -> dict[str, Any]:
+    told = asdict(file)
+    notes: dict[str, Any] = told.pop("notes")
+    return told | notes
+
+
+def _of_run(run: Run, written: Written) -> dict[str, Any]:
+    return {
         "run": {"id": run.pk, "name": run.name, "status": run.status},
         "rounds": _rounds(run),
         **_settings(run),
-        "counts": _counts(run, tally),
+        "counts": _counts(run, written),
+        "means": {
+            name.removeprefix("mean_"): value if value is None else round(value, 6)
+            for name, value in written.figures.items()
+        },
         "decisions": {
-            "by_action": dict(sorted(tally.by_action.items())),
-            "overrides": tally.overrides,
+            "by_action": dict(sorted(written.counts.actions.items())),
+            "overrides": written.counts.overrides,
         },
     }
 
@@ -98,23 +125,32 @@ def _settings(run: Run) -> dict[str, Any]:
     }
 
 
-def _counts(run: Run, tally: Tally) -> dict[str, Any]:
-    """``kept``, ``dropped``, ``failed`` and ``unfinished`` together are ``total``."""
+def _counts(run: Run, written: Written) -> dict[str, Any]:
+    """Of the pairs that the filter leaves.
+
+    ``kept``, ``dropped``, ``failed`` and ``unfinished`` together are ``total``.
+    """
+    counts = written.counts
     unscorable = Score.objects.filter(run_sample__run=run, status="unscorable").aggregate(
         originals=Count("id", filter=Q(candidate=None)),
         rewrites=Count("id", filter=Q(candidate__isnull=False)),
     )
+    dropped = {
+        reason: count
+        for reason, count in sorted(counts.reasons.items())
+        if reason not in {"failed", "unfinished"}
+    }
     return {
-        "total": tally.total,
-        "kept": tally.kept,
+        "total": counts.total,
+        "kept": counts.kept,
         "kept_by_source": {
-            source: tally.by_source[source]
+            source: counts.sources[source]
             for source in ("original", "instruction", "response", "edit")
         },
-        "dropped": tally.dropped.total(),
-        "dropped_by_reason": dict(sorted(tally.dropped.items())),
-        "failed": tally.failed,
-        "unfinished": tally.unfinished,
+        "dropped": sum(dropped.values()),
+        "dropped_by_reason": dropped,
+        "failed": counts.failed,
+        "unfinished": counts.unfinished,
         "unscorable": unscorable,
     }
 

@@ -93,12 +93,13 @@ def run_happened(run: Run, event: str) -> None:
 
 def export_happened(export: Export) -> None:
     _emit(
-        export.run.project_id,
+        export.project.pk,
         Webhook.Event.EXPORT_READY,
         {
             "export": {
                 "id": export.pk,
                 "run": export.run_id,
+                "dataset": export.dataset_id,
                 "rows": export.row_count,
                 "sha256": export.sha256,
             }

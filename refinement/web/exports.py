@@ -1,4 +1,4 @@
-"""Exports of a run: what would leave now, what left, and the papers that go with it."""
+"""Exports of a run or a dataset: what would leave now, what left, and what to do with it."""
 
 from __future__ import annotations
 
@@ -6,126 +6,227 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.http import FileResponse, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
-from django.utils.text import slugify
-from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from refinement.models import Export
+from refinement.models import Dataset, Export, Run
 from refinement.selectors import access
 from refinement.selectors.export_preview import export_preview, first_selected
 from refinement.selectors.workers import queues_alive
 from refinement.services import exports as services
 from refinement.services.errors import ServiceError
+from refinement.services.export_counts import count_leaving
+from refinement.services.export_options import filter_of
 from refinement.services.submissions import AlreadySent, new_token, sent_once
-from refinement.web.forms import ExportForm, add_service_error
+from refinement.web.export_files import file_stem, names_of, send_all, send_file
+from refinement.web.export_forms import DatasetExportForm, RunExportForm
+from refinement.web.forms import add_service_error
 from refinement.web.http import Request, live, live_response
 
 if TYPE_CHECKING:
     from django.http import HttpResponseBase
     from django.utils.safestring import SafeString
 
-    from refinement.models import Run
-
 POLL_SECONDS = 2
 PREVIEW_PAIRS = 2
-OPEN = {Export.Status.PENDING, Export.Status.WRITING}
+_FILE_GONE = "The stored file is gone from the server. Export again."
 
 
 @require_GET
 def index(request: Request, run_id: int) -> HttpResponse:
-    run = access.run_for(request.user, run_id)
+    return _index(request, access.run_for(request.user, run_id))
+
+
+@require_GET
+def dataset_index(request: Request, dataset_id: int) -> HttpResponse:
+    return _index(request, access.dataset_for(request.user, dataset_id))
+
+
+def _index(request: Request, of: Run | Dataset) -> HttpResponse:
     if request.htmx and request.GET.get("part") == "live":
-        return live_response(request, *_live_part(request, run))
-    return _page(request, run, ExportForm(initial={"token": new_token()}))
+        return live_response(request, *_live_part(request, of))
+    narrowed = request.GET.copy()
+    initial = {"token": new_token(), "filter": narrowed.urlencode()}
+    return _page(request, of, _form(of)(initial=initial))
 
 
 @require_POST
 def new(request: Request, run_id: int) -> HttpResponse:
-    run = access.run_for(request.user, run_id, at_least="owner")
-    form = ExportForm(request.POST)
+    return _new(request, access.run_for(request.user, run_id, at_least="owner"))
+
+
+@require_POST
+def dataset_new(request: Request, dataset_id: int) -> HttpResponse:
+    return _new(request, access.dataset_for(request.user, dataset_id, at_least="owner"))
+
+
+def _new(request: Request, of: Run | Dataset) -> HttpResponse:
+    form = _form(of)(request.POST)
     if not form.is_valid():
-        return _page(request, run, form, status=422)
+        return _page(request, of, form, status=422)
     try:
         with sent_once(token=form.cleaned_data["token"], user=request.user) as submission:
-            services.create_export(run=run, user=request.user, options=form.options())
-            submission.location = reverse("exports", args=[run.pk])
+            services.create_export(**_named(of), user=request.user, options=form.options())
+            submission.location = _place(of)
     except AlreadySent:
-        messages.info(request, gettext("This export was asked for already, once."))
+        messages.info(request, "This export was asked for already, once.")
     except ServiceError as error:
         add_service_error(form, error)
-        return _page(request, run, form, status=422)
-    return redirect("exports", run.pk)
+        return _page(request, of, form, status=422)
+    return redirect(_place(of))
 
 
-def _page(request: Request, run: Run, form: ExportForm, status: int = 200) -> HttpResponse:
-    html, _ = _live_part(request, run)
-    context = {
-        "run": run,
-        "role": access.role_of(request.user, run.project),
+@require_GET
+def count(request: Request, run_id: int) -> HttpResponse:
+    """How many rows would leave under the options of the form, as they stand."""
+    return _count(request, access.run_for(request.user, run_id))
+
+
+@require_GET
+def dataset_count(request: Request, dataset_id: int) -> HttpResponse:
+    return _count(request, access.dataset_for(request.user, dataset_id))
+
+
+def _count(request: Request, of: Run | Dataset) -> HttpResponse:
+    return render(request, "exports/_count.html", _counted(of, request.GET))
+
+
+def _counted(of: Run | Dataset, given: QueryDict) -> dict[str, Any]:
+    data = given.copy()
+    data["token"] = str(new_token())  # a look creates nothing
+    form = _form(of)(data)
+    if not form.is_valid():
+        return {"refused": next(iter(form.errors.values()))[0]}
+    try:
+        return {"leaving": count_leaving(**_named(of), options=form.options())}
+    except ServiceError as error:
+        return {"refused": str(error)}
+
+
+def _form(of: Run | Dataset) -> type[DatasetExportForm]:
+    return RunExportForm if isinstance(of, Run) else DatasetExportForm
+
+
+def _named(of: Run | Dataset) -> dict[str, Any]:
+    return {"run": of} if isinstance(of, Run) else {"dataset": of}
+
+
+def _place(of: Run | Dataset) -> str:
+    return reverse("exports" if isinstance(of, Run) else "dataset-exports", args=[of.pk])
+
+
+def _page(
+    request: Request, of: Run | Dataset, form: DatasetExportForm, status: int = 200
+) -> HttpResponse:
+    html, _ = _live_part(request, of)
+    role = access.role_of(request.user, of.project)
+    context: dict[str, Any] = {
+        "of": of,
+        "role": role,
         "form": form,
-        "preview": export_preview(run),
-        "first": first_selected(run, PREVIEW_PAIRS),
         "live": html,
+        "place": _place(of),
     }
+    if isinstance(of, Run):
+        query = QueryDict(form["filter"].value() or "")
+        context |= {
+            "run": of,
+            "preview": export_preview(of),
+            "first": first_selected(of, PREVIEW_PAIRS),
+            "narrowed": filter_of(query.urlencode()),
+            "new_url": reverse("export-new", args=[of.pk]),
+            "count_url": reverse("export-count", args=[of.pk]),
+        }
+    else:
+        context |= {
+            "dataset": of,
+            "new_url": reverse("dataset-export-new", args=[of.pk]),
+            "count_url": reverse("dataset-export-count", args=[of.pk]),
+        }
+    if not form.is_bound:
+        context |= _counted(of, _as_sent(form))
     return render(request, "exports/page.html", context, status=status)
 
 
-def _live_part(request: Request, run: Run) -> tuple[SafeString, str]:
-    exports = list(run.exports.select_related("created_by"))
-    waiting = any(export.status in OPEN for export in exports)
+def _as_sent(form: DatasetExportForm) -> QueryDict:
+    """The form as a browser would send it untouched."""
+    sent = QueryDict(mutable=True)
+    for field in form:
+        value = field.value()
+        if value not in (None, False, "", []):
+            sent[field.html_name] = str(value)
+    return sent
+
+
+def _live_part(request: Request, of: Run | Dataset) -> tuple[SafeString, str]:
+    exports = list(of.exports.select_related("created_by"))
+    waiting = any(export.status in services.OPEN for export in exports)
     context: dict[str, Any] = {
-        "run": run,
         "exports": exports,
+        "role": access.role_of(request.user, of.project),
         "worker_missing": waiting and "default" not in queues_alive(),
     }
     return live(
         request,
         element="exports-live",
         template="exports/_live.html",
-        url=reverse("exports", args=[run.pk]) + "?part=live",
+        url=_place(of) + "?part=live",
         every=POLL_SECONDS if waiting else None,
         context=context,
     )
 
 
-@require_GET
-def download(request: Request, export_id: int) -> HttpResponseBase:
-    export = access.export_for(request.user, export_id)
-    if export.status != Export.Status.READY:
-        messages.error(request, gettext("This file is not written yet."))
-        return redirect("exports", export.run_id)
+@require_POST
+def cancel(request: Request, export_id: int) -> HttpResponse:
+    export = access.export_for(request.user, export_id, at_least="owner")
     try:
-        file = export.file.open("rb")
-    except FileNotFoundError:
-        messages.error(request, gettext("The stored file is gone from the server. Export again."))
-        return redirect("exports", export.run_id)
-    return FileResponse(
-        file,
-        as_attachment=True,
-        filename=f"{_file_stem(export)}.jsonl",
-        content_type="application/x-ndjson",
-    )
+        services.cancel_export(export=export)
+    except ServiceError as error:
+        messages.error(request, str(error))
+    return redirect(_place(export.run or export.source))
+
+
+@require_POST
+def delete(request: Request, export_id: int) -> HttpResponse:
+    export = access.export_for(request.user, export_id, at_least="owner")
+    services.delete_export(export=export)
+    messages.success(request, "Deleted: its files are gone, and links to them lead nowhere.")
+    return redirect(_place(export.run or export.source))
 
 
 @require_GET
-def manifest(request: Request, export_id: int) -> HttpResponse:
-    """The manifest to read."""
+def download(request: Request, export_id: int, name: str = "") -> HttpResponseBase:
+    """One file of an export; without a name the data, as the split ``train`` has it."""
+    export = _ready(request, export_id)
+    if isinstance(export, HttpResponse):
+        return export
+    try:
+        return send_file(export, name or names_of(export)[0])
+    except FileNotFoundError:
+        messages.error(request, _FILE_GONE)
+        return redirect(_place(export.run or export.source))
+
+
+@require_GET
+def download_all(request: Request, export_id: int) -> HttpResponseBase:
+    export = _ready(request, export_id)
+    if isinstance(export, HttpResponse):
+        return export
+    try:
+        return send_all(export)
+    except FileNotFoundError:
+        messages.error(request, _FILE_GONE)
+        return redirect(_place(export.run or export.source))
+
+
+def _ready(request: Request, export_id: int) -> Export | HttpResponse:
     export = access.export_for(request.user, export_id)
-    if export.status != Export.Status.READY:
-        messages.error(
-            request, gettext("The manifest comes with the file, which is not written yet.")
-        )
-        return redirect("exports", export.run_id)
-    context = {
-        "export": export,
-        "run": export.run,
-        "manifest": export.manifest,
-        "text": _text(export),
-    }
-    return render(request, "exports/manifest.html", context)
+    if export.status == Export.Status.READY:
+        return export
+    messages.error(request, "This file is not written yet.")
+    return redirect(_place(export.run or export.source))
 
 
 @require_GET
@@ -133,25 +234,25 @@ def manifest_file(request: Request, export_id: int) -> HttpResponse:
     """The manifest to keep beside the file."""
     export = access.export_for(request.user, export_id)
     if export.status != Export.Status.READY:
-        raise access.NoAccess(gettext("Not written yet."))
-    response = HttpResponse(_text(export), content_type="application/json; charset=utf-8")
-    name = f"{_file_stem(export)}.manifest.json"
+        raise Http404("Not written yet.")
+    text = json.dumps(export.manifest, indent=2, ensure_ascii=False) + "\n"
+    response = HttpResponse(text, content_type="application/json; charset=utf-8")
+    name = f"{file_stem(export)}.manifest.json"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
-
-
-def _text(export: Export) -> str:
-    return json.dumps(export.manifest, indent=2, ensure_ascii=False) + "\n"
-
-
-def _file_stem(export: Export) -> str:
-    return f"{slugify(export.run.name) or 'run'}-export-{export.pk}"
 
 
 urlpatterns = [
     path("runs/<int:run_id>/exports", index, name="exports"),
     path("runs/<int:run_id>/exports/new", new, name="export-new"),
+    path("runs/<int:run_id>/exports/count", count, name="export-count"),
+    path("datasets/<int:dataset_id>/exports", dataset_index, name="dataset-exports"),
+    path("datasets/<int:dataset_id>/exports/new", dataset_new, name="dataset-export-new"),
+    path("datasets/<int:dataset_id>/exports/count", dataset_count, name="dataset-export-count"),
+    path("exports/<int:export_id>/cancel", cancel, name="export-cancel"),
+    path("exports/<int:export_id>/delete", delete, name="export-delete"),
     path("exports/<int:export_id>/file", download, name="export-download"),
-    path("exports/<int:export_id>/manifest", manifest, name="export-manifest"),
+    path("exports/<int:export_id>/file/<str:name>", download, name="export-file"),
+    path("exports/<int:export_id>/all.zip", download_all, name="export-all"),
     path("exports/<int:export_id>/manifest.json", manifest_file, name="export-manifest-file"),
 ]

@@ -174,31 +174,6 @@ class RetryForm(forms.Form):
     only_reason = forms.CharField(required=False, max_length=40)  # retry what failed so, all of it
 
 
-class ExportForm(OnceForm):
-    """What an export holds."""
-
-    include = forms.ChoiceField(
-        label=gettext_lazy("Pairs"),
-        choices=[
-            ("kept", gettext_lazy("Only the kept pairs")),
-            ("all", gettext_lazy("All pairs of the run")),
-        ],
-        initial="kept",
-        widget=forms.RadioSelect,
-    )
-    with_scores = forms.BooleanField(
-        label=gettext_lazy("With scores"),
-        required=False,
-        help_text=gettext_lazy(
-            "Adds a field <code>srt</code> to each pair: whether it is kept, who said so, "
-            "the verdict, and IFD and r-IFD before and after."
-        ),
-    )
-
-    def options(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in ("include", "with_scores")}
-
-
 class EndpointForm(forms.Form):
     """A teacher. The service checks what only it knows; the limits stand beside the fields."""
 

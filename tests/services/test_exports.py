@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,11 @@ from refinement.services.datasets import create_dataset, import_dataset
 from refinement.services.decisions import record_decision
 from refinement.services.dispatch import delivered_to
 from refinement.services.errors import ServiceError
-from refinement.services.exports import create_export, export_to_path, write_export
+from refinement.services.exports import (
+    create_export,
+    export_to_folder,
+    write_export,
+)
 from tests.formats.test_alpaca import RECORDS, exact
 from tests.review_room import TIPS, TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Status = Export.Status
+ALL = ["scores", "verdict", "decision", "lineage"]
 
 
 @pytest.fixture
@@ -132,36 +138,47 @@ def test_the_kept_pairs_leave_in_order(room: Room, files: Path) -> None:
     assert made.row_count == len(content.decode().splitlines()) == 5
     assert made.sha256 == hashlib.sha256(content).hexdigest()
     assert made.lease_expires_at is None
-    assert stored(files) == [Path(made.file.path)]
+    assert {path.name for path in stored(files)} == {
+        "train.jsonl",
+        "manifest.json",
+        "README.md",
+        "dataset_info.json",
+    }
+    assert {path.parent for path in stored(files)} == {Path(made.file.path).parent}
 
 
 def test_the_same_decisions_give_the_same_bytes(room: Room, files: Path) -> None:
     rows = fill(room)
-    first, _ = export(room, with_scores=True)
-    again, _ = export(room, with_scores=True)
+    first, _ = export(room, columns=ALL)
+    again, _ = export(room, columns=ALL)
     assert first.sha256 == again.sha256
     record_decision(run_sample=rows["accept"], user=room.owner, action="drop")
-    changed, _ = export(room, with_scores=True)
+    changed, _ = export(room, columns=ALL)
     assert changed.sha256 != first.sha256
 
 
 def test_all_of_them_may_leave_with_scores(room: Room, files: Path) -> None:
     fill(room)
-    made, records = export(room, include="all", with_scores=True)
+    made, records = export(room, include="all", columns=ALL)
     assert len(records) == 9
     assert made.row_count == 9
     reviewer = room.reviewer.get_username()
     response, _, dropped, failed, _, _, edit, _, accept = (record["srt"] for record in records)
     assert response == {
         "kept": True,
-        "source": "response",
+        "reason": "",
+        "verdict": "Kept: the rewritten response was accepted and both ratios are below 1.",
         "by": "verdict",
         "decision": "",
-        "verdict": "Kept: the rewritten response was accepted and both ratios are below 1.",
         "ifd_before": 0.62,
         "ifd_after": 0.71,
         "r_ifd_before": 0.70,
         "r_ifd_after": 0.52,
+        "source": "response",
+        "run": room.run.pk,
+        "pair": 1,
+        "line": 1,
+        "content_hash": hashlib.sha256(b"0").hexdigest(),
     }
     assert (dropped["kept"], dropped["source"]) == (False, "original")
     assert (failed["kept"], failed["by"], failed["verdict"]) == (False, "", "")
@@ -175,7 +192,7 @@ def test_scores_of_an_earlier_round_are_replaced_in_place(room: Room, files: Pat
     add_extras(room, [{"srt": {"kept": False}, "id": 1}])
     _, (plain,) = export(room)
     assert plain["srt"] == {"kept": False}
-    _, (scored,) = export(room, with_scores=True)
+    _, (scored,) = export(room, columns=["verdict"])
     assert list(scored) == ["srt", "id", "instruction", "output"]
     assert scored["srt"]["kept"] is True
 
@@ -192,7 +209,15 @@ def test_a_run_that_keeps_nothing_gives_an_empty_file(room: Room, files: Path) -
     [
         ({"colour": "red"}, "An export has no option “colour”."),
         ({"include": "some"}, "Choose what to export: the kept pairs, or all."),
-        ({"with_scores": "yes"}, "Choose whether to export the scores: yes or no."),
+        (
+            {"columns": ["rank"]},
+            "There is no column “rank”: one of scores, verdict, decision, lineage.",
+        ),
+        ({"deduplicate": "yes"}, "The option “deduplicate” is either true or false."),
+        ({"top_percent": 0}, "The best part is above 0 % and at most 100 %."),
+        ({"top_percent": "x"}, "The best part is above 0 % and at most 100 %."),
+        ({"validation_percent": 95}, "The validation part is between 0 % and 90 %."),
+        ({"seed": 1.5}, "The seed is a whole number."),
     ],
 )
 def test_an_unknown_option_is_refused(room: Room, options: dict[str, Any], said: str) -> None:
@@ -212,15 +237,31 @@ def test_the_manifest_says_how_the_file_came_about(room: Room, files: Path) -> N
     assert made.manifest == {
         "srt_web": version("srt-web"),
         "created_at": made.created_at.isoformat(),
-        "file": {
-            "format": "alpaca",
-            "container": "jsonl",
-            "rows": 5,
-            "sha256": made.sha256,
+        "options": {
             "include": "kept",
-            "with_scores": False,
+            "shape": "as_imported",
+            "container": "jsonl",
+            "filter": {},
+            "columns": [],
+            "deduplicate": False,
+            "top_percent": None,
+            "top_by": "ifd",
+            "validation_percent": 0.0,
+            "seed": 0,
+            "kept_as_is": True,
         },
-        "dataset": {"name": "Tips", "sha256": "d" * 64},
+        "files": [
+            {
+                "name": "train.jsonl",
+                "split": "train",
+                "rows": 5,
+                "size_bytes": Path(made.file.path).stat().st_size,
+                "sha256": made.sha256,
+            }
+        ],
+        "rows": 5,
+        "left_out": {},
+        "dataset": {"name": "Tips", "sha256": "d" * 64, "format": "", "samples": 0},
         "run": {"id": room.run.pk, "name": "First pass", "status": "running"},
         "rounds": [
             {
@@ -268,6 +309,14 @@ def test_the_manifest_says_how_the_file_came_about(room: Room, files: Path) -> N
             "unfinished": 1,
             "unscorable": {"originals": 1, "rewrites": 0},
         },
+        "means": {
+            "ifd_before": 0.62,
+            "ifd_after": 0.6875,
+            "r_ifd_before": 0.66,
+            "r_ifd_after": 0.61,
+            "response_tokens_before": 24.0,
+            "response_tokens_after": 54.0,
+        },
         "decisions": {
             "by_action": {"accept": 1, "drop": 1, "edit": 1, "original": 1},
             "overrides": 3,
@@ -300,12 +349,12 @@ def add_extras(room: Room, extras: list[dict[str, Any]]) -> None:
         sample.save()
 
 
-@pytest.mark.parametrize("with_scores", [False, True])
+@pytest.mark.parametrize("columns", [[], ["scores", "verdict", "decision", "lineage"]])
 def test_the_file_loads_with_datasets(
-    room: Room, files: Path, tmp_path: Path, with_scores: bool
+    room: Room, files: Path, tmp_path: Path, columns: list[str]
 ) -> None:
     fill(room)
-    made, records = export(room, with_scores=with_scores)
+    made, records = export(room, columns=columns)
     loaded = load(Path(made.file.path), tmp_path / "cache")
     assert list(loaded) == records
 
@@ -320,7 +369,7 @@ def test_the_file_loads_with_mixed_further_fields(room: Room, files: Path, tmp_p
         {"id": None, "meta": {"b": [1.5]}},
     ]
     add_extras(room, extras)
-    made, records = export(room, include="all", with_scores=True)
+    made, records = export(room, include="all", columns=ALL)
     assert [
         {k: v for k, v in r.items() if k not in {"instruction", "output", "srt"}} for r in records
     ] == extras
@@ -362,9 +411,11 @@ def test_untouched_records_leave_as_they_came(
         RunSample(run=run, sample=sample, position=sample.position)
         for sample in dataset.samples.all()
     )
-    out = tmp_path / "out.jsonl"
-    export_to_path(run=run, path=out, options={"include": "all"})
-    assert [exact(json.loads(line)) for line in out.read_text("utf-8").split("\n")[:-1]] == [
+    out = tmp_path / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    export_to_folder(run=run, folder=out, options={"include": "all"})
+    text = (out / "train.jsonl").read_text("utf-8")
+    assert [exact(json.loads(line)) for line in text.split("\n")[:-1]] == [
         exact(record) for record in records
     ]
 
@@ -373,9 +424,9 @@ def test_untouched_records_leave_as_they_came(
 def test_a_second_delivery_changes_nothing(room: Room, files: Path) -> None:
     fill(room)
     made, _ = export(room)
+    before = sorted(stored(files))
     write_export(export_id=made.pk)
-    made.refresh_from_db()
-    assert stored(files) == [Path(made.file.path)]
+    assert sorted(stored(files)) == before
 
     held = create_export(run=room.run, user=None, options={})
     lease = timezone.now() + timedelta(minutes=1)
@@ -394,18 +445,18 @@ def start_writer(export: Export, database_url: str, *, then: str) -> subprocess.
     code = f"""
 import django; django.setup()
 import os, signal
-from refinement.services import export_file
+from refinement.services.export_stream import ExportStream
 from refinement.services.exports import write_export
-line, count = export_file._line, 0
+record, count = ExportStream._record, 0
 
 def third_time(*args, **kwargs):
     global count
     count += 1
     if count == 3:
         {then}
-    return line(*args, **kwargs)
+    return record(*args, **kwargs)
 
-export_file._line = third_time
+ExportStream._record = third_time
 write_export(export_id={export.pk})
 """
     return subprocess.Popen(
@@ -458,7 +509,7 @@ def test_a_writer_killed_half_way_leaves_nothing_behind(room: Room, database_url
     write_export(export_id=made.pk)
     made.refresh_from_db()
     assert (made.status, made.row_count) == (Status.READY, 5)
-    assert files_of(made) == [Path(made.file.path).name]
+    assert files_of(made) == [Path(made.file.path).parent.name]
 
 
 @pytest.mark.processes
@@ -481,12 +532,12 @@ def test_a_writer_that_slept_past_its_lease_changes_nothing(room: Room, database
             writer.kill()
             writer.wait(10)
     assert writer.returncode == 0, said
-    assert "another worker has taken it over" in said
+    assert "taken over by another worker" in said
     made.refresh_from_db()
     assert (made.status, made.file.name, made.sha256, made.row_count) == before
     assert before[0] == Status.READY
     assert before[3] == 4
-    assert files_of(made) == [Path(made.file.path).name]
+    assert files_of(made) == [Path(made.file.path).parent.name]
     assert hashlib.sha256(Path(made.file.path).read_bytes()).hexdigest() == made.sha256
 
 
@@ -509,16 +560,17 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     assert not stored(files)
 
 
-def test_turns_that_alpaca_cannot_say_are_said(room: Room, files: Path) -> None:
+def test_what_a_shape_cannot_say_is_left_out_and_said(room: Room, files: Path) -> None:
     row = room.add(response=TIPS_RESPONSE)
+    room.add(response=TIPS_RESPONSE)
     row.sample.context = [{"role": "assistant", "content": "Hello"}]
     row.sample.save()
-    made = create_export(run=room.run, user=None, options={})
-    write_export(export_id=made.pk)
-    made.refresh_from_db()
-    assert made.status == Status.FAILED
-    assert made.error.startswith("Pair 1 cannot be exported: Alpaca holds a system prompt")
-    assert not stored(files)
+    made, records = export(room, shape="alpaca")
+    assert len(records) == 1
+    assert made.manifest["left_out"] == {"not_of_this_shape": 1}
+    assert made.manifest["first_not_of_this_shape"].startswith("pair 1: Alpaca holds a system")
+    _, records = export(room, shape="messages")
+    assert len(records) == 2
 
 
 # -- The command ----------------------------------------------------------------------------------
@@ -533,7 +585,8 @@ def test_the_command_writes_file_and_manifest(
         f"{out.parent}/selected.manifest.json: how it came about\n"
     )
     manifest = json.loads((out.parent / "selected.manifest.json").read_text("utf-8"))
-    assert manifest["file"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert manifest["files"][0]["name"] == "selected.jsonl"
+    assert manifest["files"][0]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert sorted(path.name for path in out.parent.iterdir()) == [
         "selected.jsonl",
         "selected.manifest.json",
@@ -549,14 +602,14 @@ def test_the_command_takes_all_with_scores(room: Room, tmp_path: Path) -> None:
     )
     lines = out.read_text("utf-8").splitlines()
     assert len(lines) == 9
-    assert all("srt" in json.loads(line) for line in lines)
+    assert all(len(json.loads(line)["srt"]) == 14 for line in lines)
 
 
 def test_the_command_says_what_is_wrong(room: Room, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"^There is no run 999999\.$"):
         call_command("export_dataset", "--run", "999999", "-o", str(tmp_path / "x"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(CommandError, match="The export cannot be written to"):
+    with pytest.raises(CommandError, match=r"^Cannot write .*x\.jsonl: File exists\.$"):
         call_command(
             "export_dataset", "--run", str(room.run.pk), "-o", str(tmp_path / "file" / "x.jsonl")
         )

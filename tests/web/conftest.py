@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 from django.core.files.base import ContentFile
@@ -78,16 +79,17 @@ def house(db: None) -> House:
     room.run.dataset.sample_count = 2
     room.run.dataset.format = "alpaca"
     room.run.dataset.save()
+    digest = hashlib.sha256(b"{}\n").hexdigest()
     export = Export.objects.create(
         run=room.run,
-        options={"include": "kept", "with_scores": False},
+        options={"include": "kept"},
         status=Export.Status.READY,
         row_count=1,
-        sha256=hashlib.sha256(b"{}\n").hexdigest(),
-        manifest={"file": {"rows": 1}},
+        sha256=digest,
+        manifest={"files": [{"name": "train.jsonl", "rows": 1, "sha256": digest}]},
         created_by=room.owner,
     )
-    export.file.save("trial.jsonl", ContentFile(b"{}\n"))
+    export.file.save(f"export-{export.pk}-{uuid4().hex}/train.jsonl", ContentFile(b"{}\n"))
     return House(
         room=room,
         export=export,

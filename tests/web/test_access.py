@@ -94,6 +94,8 @@ def token(house: House) -> dict[str, Any]:
     return {"token": str(uuid4())}
 
 
+SHAPE = {"shape": "as_imported", "container": "jsonl"}
+HUB = {"repository": "me/pairs", "token_variable": "HF_TOKEN"}
 DOORS = [
     Door("home", EVERYBODY),
     Door("account", EVERYBODY),
@@ -165,7 +167,17 @@ DOORS = [
     Door("history-csv", MEMBERS, run),
     Door("view-save", FROM_REVIEWER, run, "post", lambda _: {"name": "Mine"}),
     Door("exports", MEMBERS, run),
-    Door("export-new", FROM_OWNER, run, "post", lambda _: token(_) | {"include": "kept"}),
+    Door("export-count", MEMBERS, run),
+    Door("dataset-exports", MEMBERS, dataset),
+    Door("dataset-export-count", MEMBERS, dataset),
+    Door("export-new", FROM_OWNER, run, "post", lambda h: token(h) | SHAPE | {"include": "kept"}),
+    Door("dataset-export-new", FROM_OWNER, dataset, "post", lambda h: token(h) | SHAPE),
+    Door("export-all", MEMBERS, export),
+    Door("export-file", MEMBERS, lambda house: [house.export.pk, "train.jsonl"]),
+    Door("export-link", FROM_OWNER, export, "post", lambda _: {"days": 1}),
+    Door("export-push", FROM_OWNER, export, "post", lambda h: token(h) | HUB),
+    Door("export-cancel", FROM_OWNER, export, "post"),
+    Door("export-delete", FROM_OWNER, export, "post"),
     Door("export-download", MEMBERS, export),
     Door("export-manifest", MEMBERS, export),
     Door("export-manifest-file", MEMBERS, export),
@@ -199,6 +211,8 @@ ELSEWHERE = {  # tested where their own subject is
     "view-delete": "test_bulk_acts.py",
     "healthz": "test_health.py",
     "readyz": "test_health.py",
+    "export-link-file": "test_exports.py",
+    "export-link-named": "test_exports.py",
 }
 
 

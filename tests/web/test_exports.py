@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import time
+import zipfile
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -12,6 +17,7 @@ from django.urls import reverse
 
 from refinement.models import Export
 from refinement.services.decisions import record_decision
+from refinement.services.export_links import sign_link
 from refinement.services.exports import write_export
 from tests.web.conftest import House, alive
 
@@ -26,9 +32,20 @@ def exports_url(house: House) -> str:
 
 
 def ask(house: House, client: Client | None = None, **changes: Any) -> Any:
-    fields = {"token": str(uuid4()), "include": "kept"} | changes
+    fields = {
+        "token": str(uuid4()),
+        "include": "kept",
+        "shape": "as_imported",
+        "container": "jsonl",
+    } | changes
     url = reverse("export-new", args=[house.room.run.pk])
     return (client or house.visitor("owner")).post(url, fields)
+
+
+def count_of(house: House, **changes: Any) -> str:
+    fields = {"include": "kept", "shape": "as_imported", "container": "jsonl"} | changes
+    url = reverse("export-count", args=[house.room.run.pk])
+    return text_of(house.visitor("owner").get(url, fields).content.decode())
 
 
 def text_of(html: str) -> str:
@@ -51,18 +68,20 @@ def test_only_an_owner_is_offered_a_new_export(house: House) -> None:
     assert "Write the file" not in house.visitor("viewer").get(exports_url(house)).content.decode()
 
 
-def test_an_export_is_asked_for_watched_and_taken_away(house: House) -> None:
+def test_an_export_is_asked_for_watched_and_taken_away(
+    transactional_db: None, house: House
+) -> None:
     client = house.visitor("owner")
-    assert ask(house, client, with_scores="on")["Location"] == exports_url(house)
+    assert ask(house, client, columns=["lineage"])["Location"] == exports_url(house)
     export = Export.objects.latest("pk")
-    assert export.options == {"include": "kept", "with_scores": True}
+    assert (export.options["include"], export.options["columns"]) == ("kept", ["lineage"])
     page = client.get(exports_url(house)).content.decode()
     assert 'hx-trigger="every 2s"' in page
     assert "No worker is alive to write the file." in page
     alive("default")
     write_export(export_id=export.pk)
     page = client.get(exports_url(house)).content.decode()
-    assert "hx-trigger" not in page
+    assert "every 2s" not in page
     export.refresh_from_db()
     assert export.sha256 in page
     answer = client.get(reverse("export-download", args=[export.pk]))
@@ -70,7 +89,7 @@ def test_an_export_is_asked_for_watched_and_taken_away(house: House) -> None:
     assert len(lines) == export.row_count == 1
     assert lines[0]["srt"]["source"] == "response"
     assert answer["Content-Disposition"] == (
-        f'attachment; filename="first-pass-export-{export.pk}.jsonl"'
+        f'attachment; filename="first-pass-export-{export.pk}.train.jsonl"'
     )
 
 
@@ -97,6 +116,9 @@ def test_one_form_sent_twice_asks_for_one_file(house: House) -> None:
         ({"include": "some"}, "not one of the available choices"),
         ({"include": ""}, "This field is required"),
         ({"token": ""}, "This form is out of date."),
+        ({"shape": "x"}, "Select a valid choice"),
+        ({"validation_percent": "99"}, "less than or equal to 90"),
+        ({"columns": ["rank"]}, "Select a valid choice"),
     ],
 )
 def test_options_that_do_not_exist(changes: dict[str, Any], complaint: str, house: House) -> None:
@@ -134,5 +156,110 @@ def test_the_manifest_is_read_and_kept(house: House) -> None:
     page = client.get(reverse("export-manifest", args=[house.export.pk])).content.decode()
     assert house.export.sha256 in page
     file = client.get(reverse("export-manifest-file", args=[house.export.pk]))
-    assert file.json() == {"file": {"rows": 1}}
+    assert file.json() == house.export.manifest
     assert ".manifest.json" in file["Content-Disposition"]
+
+
+# -- Before the click -----------------------------------------------------------------------------
+def test_the_count_follows_the_form(house: House) -> None:
+    assert "1 row leaves" in count_of(house)
+    assert "2 rows leave" in count_of(house, include="all")
+    assert "0 rows leave" in count_of(house, filter="show=decided")
+    assert "cannot be said in this shape" not in count_of(house, shape="messages")
+    assert "2 left out: no other response" in count_of(house, include="all", shape="dpo_text")
+    assert "Ensure this value is less than or equal to 90." in count_of(
+        house, validation_percent="95"
+    )
+
+
+def test_a_dataset_leaves_as_it_came(transactional_db: None, house: House) -> None:
+    client, dataset = house.visitor("owner"), house.dataset
+    page = text_of(client.get(reverse("dataset-exports", args=[dataset.pk])).content.decode())
+    assert "2 rows leave" in page
+    fields = {"token": str(uuid4()), "shape": "messages", "container": "json"}
+    client.post(reverse("dataset-export-new", args=[dataset.pk]), fields)
+    export = Export.objects.latest("pk")
+    assert (export.run, export.dataset) == (None, dataset)
+    write_export(export_id=export.pk)
+    answer = client.get(reverse("export-download", args=[export.pk]))
+    assert [len(record["messages"]) for record in json.loads(b"".join(answer))] == [2, 2]
+    assert client.get(reverse("export-manifest", args=[export.pk])).status_code == 200
+
+
+def test_an_unready_dataset_is_said(house: House) -> None:
+    house.dataset.status = "failed"
+    house.dataset.save()
+    fields = {"token": str(uuid4()), "shape": "messages", "container": "json"}
+    url = reverse("dataset-export-new", args=[house.dataset.pk])
+    answer = house.visitor("owner").post(url, fields)
+    assert answer.status_code == 422
+    assert "is not imported" in answer.content.decode()
+
+
+# -- What comes of it -----------------------------------------------------------------------------
+def test_all_files_as_an_archive(house: House) -> None:
+    url = reverse("export-all", args=[house.export.pk])
+    first, again = (b"".join(house.visitor("viewer").get(url)) for _ in range(2))
+    assert first == again
+    with zipfile.ZipFile(io.BytesIO(first)) as archive:
+        assert archive.testzip() is None
+        (name,) = archive.namelist()
+        assert name == f"first-pass-export-{house.export.pk}/train.jsonl"
+        assert archive.read(name) == b"{}\n"
+
+
+@pytest.mark.parametrize("name", ["../../secret_key", "other.jsonl", ".."])
+def test_only_its_own_files_are_handed_out(house: House, name: str) -> None:
+    place = reverse("export-download", args=[house.export.pk])
+    assert house.visitor("owner").get(f"{place}/{quote(name, safe='')}").status_code == 404
+
+
+def test_cancel_and_delete(house: House) -> None:
+    client = house.visitor("owner")
+    ask(house, client)
+    export = Export.objects.latest("pk")
+    client.post(reverse("export-cancel", args=[export.pk]))
+    export.refresh_from_db()
+    assert export.status == Export.Status.CANCELLED
+    client.post(reverse("export-delete", args=[export.pk]))
+    assert not Export.objects.filter(pk=export.pk).exists()
+
+
+def test_a_link_works_without_a_login_until_the_export_is_deleted(
+    transactional_db: None, house: House
+) -> None:
+    owner, nobody = house.visitor("owner"), house.visitor("anonymous")
+    page = owner.post(reverse("export-link", args=[house.export.pk]), {"days": 1})
+    link = re.search(r"http://testserver(/shared/[^<\s]+)", page.content.decode())
+    assert link is not None
+    answer = nobody.get(link[1])
+    assert b"".join(answer) == b"{}\n"
+    assert nobody.get(f"{link[1]}x").status_code == 404
+    owner.post(reverse("export-delete", args=[house.export.pk]))
+    assert nobody.get(link[1]).status_code == 404
+
+
+def test_a_link_ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = sign_link(export=house.export, valid_for=timedelta(days=1))
+    place = reverse("export-link-file", args=[signed])
+    assert house.visitor("anonymous").get(place).status_code == 200
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 86_401)
+    assert house.visitor("anonymous").get(place).status_code == 404
+
+
+def test_a_push_is_asked_for(house: House) -> None:
+    client = house.visitor("owner")
+    place = reverse("export-push", args=[house.export.pk])
+    fields = {"token": str(uuid4()), "repository": "me/pairs", "token_variable": "HF_TOKEN"}
+    assert client.post(place, fields).status_code == 302
+    (push,) = house.export.pushes.all()
+    assert (push.repository, push.private, push.status) == ("me/pairs", False, "pending")
+    assert (
+        "me/pairs"
+        in client.get(reverse("export-manifest", args=[house.export.pk])).content.decode()
+    )
+    for wrong in ({"repository": "pairs"}, {"token_variable": "SRT_SECRET_KEY"}):
+        answer = client.post(place, fields | {"token": str(uuid4())} | wrong)
+        assert answer.status_code == 422
+    assert house.export.pushes.count() == 1

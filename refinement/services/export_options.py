@@ -1,0 +1,111 @@
+"""What an export shall hold and look like: checked once, stored with the export."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl
+
+from refinement.formats.writing.containers import CONTAINERS
+from refinement.formats.writing.targets import AS_IMPORTED, TARGETS, Target
+from refinement.selectors.queue import QueueFilter
+from refinement.services.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COLUMNS = {
+    "scores": "IFD and r-IFD, before and after",
+    "verdict": "whether it is kept, and the student's verdict in words",
+    "decision": "what a person said, and who",
+    "lineage": "run, number, line of the file, content hash, and where the text comes from",
+}
+SIGNALS = {"ifd": "highest IFD", "r_ifd": "lowest r-IFD"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """``include``: ``kept`` or ``all`` pairs of the run. ``filter``: as in the review queue's URL.
+
+    ``top_percent`` keeps that part of what would leave, the best by ``top_by``.
+    ``validation_percent`` goes into a file of its own, chosen by ``seed`` and each original's
+    content. ``columns`` of ``COLUMNS`` are added as the field ``srt``. ``kept_as_is``: also the
+    records that held nothing to refine; only in the shape ``as_imported``.
+    """
+
+    include: str = "kept"
+    shape: str = AS_IMPORTED
+    container: str = "jsonl"
+    filter: dict[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    deduplicate: bool = False
+    top_percent: float | None = None
+    top_by: str = "ifd"
+    validation_percent: float = 0.0
+    seed: int = 0
+    kept_as_is: bool = True
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> Self:
+        """Raises ServiceError for an unknown option or value."""
+        unknown = sorted(set(options) - {option.name for option in fields(cls)})
+        if unknown:
+            raise ServiceError(f"An export has no option “{unknown[0]}”.")
+        made = cls(**{**options, "columns": tuple(options.get("columns", ()))})
+        made._check_choices()
+        made._check_numbers()
+        return made
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"columns": list(self.columns)}
+
+    @property
+    def target(self) -> Target | None:
+        """``None``: as imported."""
+        return TARGETS.get(self.shape)
+
+    @property
+    def preference(self) -> bool:
+        return self.target is not None and self.target.preference
+
+    @property
+    def queue(self) -> QueueFilter | None:
+        """The filter, where one was set."""
+        return QueueFilter.from_query({"show": "all", **self.filter}) if self.filter else None
+
+    def _check_choices(self) -> None:
+        known: tuple[tuple[str, str, Any], ...] = (
+            ("include", "what to export: the kept pairs, or all", {"kept", "all"}),
+            ("shape", "a shape", {AS_IMPORTED, *TARGETS}),
+            ("container", "a kind of file", CONTAINERS),
+            ("top_by", "what the best are the best by", SIGNALS),
+        )
+        for name, what, values in known:
+            if getattr(self, name) not in values:
+                said = "." if name == "include" else f": one of {', '.join(sorted(values))}."
+                raise ServiceError(f"Choose {what}{said}")
+        for name in self.columns:
+            if name not in COLUMNS:
+                raise ServiceError(f"There is no column “{name}”: one of {', '.join(COLUMNS)}.")
+        for name in ("deduplicate", "kept_as_is"):
+            if not isinstance(getattr(self, name), bool):
+                raise ServiceError(f"The option “{name}” is either true or false.")
+
+    def _check_numbers(self) -> None:
+        top, validation = self.top_percent, self.validation_percent
+        if top is not None and not (_is_number(top) and 0 < top <= 100):
+            raise ServiceError("The best part is above 0 % and at most 100 %.")
+        if not (_is_number(validation) and 0 <= validation <= 90):
+            raise ServiceError("The validation part is between 0 % and 90 %.")
+        if type(self.seed) is not int:
+            raise ServiceError("The seed is a whole number.")
+
+
+def filter_of(query: str) -> dict[str, str]:
+    """The review queue's words of an address, without those that only say where one is in it."""
+    found = dict(parse_qsl(query))
+    return {name: found[name] for name in sorted(found) if name not in {"order", "page", "part"}}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,246 @@
+"""From the pairs of a run, or of a dataset, to the records of a file: in order, one by one."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from refinement.formats.registry import shape_of
+from refinement.formats.shape import EVERY, LAST, Parts
+from refinement.formats.writing.targets import with_further_fields
+from refinement.models import KeptRecord
+from refinement.selectors.export_filter import matching
+from refinement.selectors.export_preview import (
+    SelectionCounts,
+    count_selection,
+    selection_figures,
+)
+from refinement.selectors.preference import BEATEN_COLUMNS, beaten_response, with_beaten
+from refinement.selectors.selection import (
+    DROPPED_BY_HAND,
+    KEPT,
+    SelectedPair,
+    imported_pairs,
+    read_pairs,
+    selected_rows,
+)
+from refinement.services.export_columns import SRT_FIELD, about
+from refinement.services.export_sieve import Cut, Seen, goes_to_validation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from django.db.models import QuerySet
+
+    from refinement.models import Dataset, Run, RunSample
+    from refinement.services.export_options import ExportOptions
+
+DUPLICATE, BELOW_CUT, UNSAYABLE, NO_REJECTED, AS_IS = (
+    *("duplicate", "below_the_cut", "not_of_this_shape", "beat_nothing", "kept_as_is"),
+)
+TEXTS = ("sample__instruction", "sample__input", "sample__response")
+
+
+@dataclass(slots=True)
+class Leaving:
+    """One record that leaves, and the file it goes to."""
+
+    record: dict[str, Any]
+    validation: bool
+
+
+@dataclass
+class ExportStream:
+    """What leaves of ``run``, or of ``dataset`` where there is no run, under ``options``.
+
+    ``records`` may be read once; then ``left_out`` counts why selected pairs did not leave, and
+    ``example`` says where the first was that the shape cannot hold. ``using``: a snapshot.
+    """
+
+    dataset: Dataset
+    run: Run | None
+    options: ExportOptions
+    using: str
+    left_out: Counter[str] = field(default_factory=Counter)
+    example: str = ""
+
+    def __post_init__(self) -> None:
+        turns = self.dataset.options.get("turns", LAST)
+        self._shape = shape_of(self.dataset.format or "alpaca", self.dataset.mapping, turns=turns)
+        self._in_parts = turns == EVERY
+        self._together = self._in_parts and self.options.target is None
+        self._scored = bool(self.options.top_percent) or "scores" in self.options.columns
+
+    # -- What ---------------------------------------------------------------------------------
+    def counts(self) -> SelectionCounts:
+        """Of all pairs that the filter leaves, kept or not. Without a run all are kept."""
+        if self.run is None:
+            total = self.dataset.samples.using(self.using).count()
+            return SelectionCounts(total=total, kept=total, sources=Counter(original=total))
+        return count_selection(self._narrowed(selected_rows(self.run, using=self.using)))
+
+    def figures(self) -> dict[str, float | None]:
+        """Means over the kept pairs, before and after; without a run there are none."""
+        if self.run is None:
+            return {}
+        return selection_figures(self._narrowed(selected_rows(self.run, using=self.using)))
+
+    def _narrowed(self, rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
+        queue = self.options.queue
+        return rows.filter(*matching(self.run, queue)) if self.run and queue else rows
+
+    def _pairs(self, *, scored: bool) -> Iterator[SelectedPair]:
+        """The selection, before anything is left out of it."""
+        if self.run is None:
+            return imported_pairs(self.dataset, using=self.using)
+        rows = self._narrowed(selected_rows(self.run, using=self.using))
+        if self.options.include == "kept":
+            rows = rows.filter(KEPT)
+        more: tuple[str, ...] = ()
+        if self.options.preference:
+            rows, more = with_beaten(rows), BEATEN_COLUMNS
+        return read_pairs(rows, scores=scored, more=more)
+
+    def pairs(self) -> Iterator[SelectedPair]:
+        """Those that leave."""
+        with ExitStack() as scratch:
+            cut = scratch.enter_context(self._cut()) if self.options.top_percent else None
+            found = self._distinct(self._pairs(scored=self._scored), scratch)
+            for pair in found:
+                if cut is None or cut.keeps(pair):
+                    yield pair
+                else:
+                    self.left_out[BELOW_CUT] += 1
+
+    def _cut(self) -> Cut:
+        """A first look at all pairs, for where the cut lies."""
+        cut = Cut(by=self.options.top_by, percent=self.options.top_percent or 0)
+        before = self.left_out.copy()
+        with ExitStack() as scratch:
+            cut.add(self._distinct(self._pairs(scored=True), scratch))
+        cut.decide()
+        self.left_out = before
+        return cut
+
+    def _distinct(
+        self, pairs: Iterator[SelectedPair], scratch: ExitStack
+    ) -> Iterator[SelectedPair]:
+        if not self.options.deduplicate:
+            return pairs
+        seen = scratch.enter_context(Seen())
+        return self._new(pairs, seen)
+
+    def _new(self, pairs: Iterator[SelectedPair], seen: Seen) -> Iterator[SelectedPair]:
+        for pair in pairs:
+            if seen.is_new(pair):
+                yield pair
+            else:
+                self.left_out[DUPLICATE] += 1
+
+    # -- As records -----------------------------------------------------------------------------
+    def records(self) -> Iterator[Leaving]:
+        """In the order of the dataset."""
+        made = self._conversations() if self._together else map(self._one, self.pairs())
+        ours = ((at, leaving) for at, leaving in made if leaving is not None)
+        yield from (leaving for _, leaving in self._with_kept_records(ours))
+
+    def _one(self, pair: SelectedPair) -> tuple[int, Leaving | None]:
+        return pair.position, self._leaving(pair, [pair])
+
+    def _conversations(self) -> Iterator[tuple[int, Leaving | None]]:
+        """Every answer of a chat is a pair; here they become their chat again.
+
+        It leaves if any of its pairs does and no person dropped one of them. The others stay as
+        they were imported.
+        """
+        wanted = self.pairs()
+        ahead = next(wanted, None)
+        for at, group in groupby(self._all_parts(), key=lambda part: part.position - part.part):
+            parts, any_wanted = [], False
+            for part in group:
+                leaves = ahead is not None and ahead.position == part.position
+                parts.append(part if leaves else _as_imported(part))
+                if leaves:
+                    any_wanted, ahead = True, next(wanted, None)
+            if any_wanted and not any(part.reason == DROPPED_BY_HAND for part in parts):
+                yield at, self._leaving(parts[0], parts)
+
+    def _all_parts(self) -> Iterator[SelectedPair]:
+        if self.run is None:
+            return imported_pairs(self.dataset, using=self.using)
+        rows = selected_rows(self.run, using=self.using)
+        return read_pairs(rows, scores=self._scored, more=TEXTS)
+
+    def _with_kept_records(
+        self, ours: Iterable[tuple[int, Leaving]]
+    ) -> Iterable[tuple[int, Leaving]]:
+        """Records that held nothing to refine, each in its place among the others."""
+        options = self.options
+        count = self.dataset.kept_count
+        if not count:
+            return ours
+        narrowed = options.top_percent or options.queue
+        if options.target is not None or not options.kept_as_is or narrowed:
+            self.left_out[AS_IS] += count
+            return ours
+        kept = KeptRecord.objects.using(self.using).filter(dataset=self.dataset)
+        rows = kept.order_by("position").values_list("position", "record").iterator(1000)
+        theirs = ((at, self._kept_record(at, record)) for at, record in rows)
+        return heapq.merge(ours, theirs, key=lambda placed: placed[0])
+
+    def _kept_record(self, position: int, record: dict[str, Any]) -> Leaving:
+        return Leaving(record, self._validates(f"{self.dataset.sha256}:{position}"))
+
+    def _validates(self, content_hash: str) -> bool:
+        return goes_to_validation(
+            content_hash, percent=self.options.validation_percent, seed=self.options.seed
+        )
+
+    def _leaving(self, first: SelectedPair, parts: list[SelectedPair]) -> Leaving | None:
+        try:
+            record = self._record(first, parts)
+        except ValueError as error:
+            self.left_out[UNSAYABLE] += 1
+            self.example = self.example or f"pair {first.position + 1}: {error}"
+            return None
+        if record is None:
+            self.left_out[NO_REJECTED] += 1
+            return None
+        if self.options.columns:
+            record[SRT_FIELD] = about(first, self.run, self.options.columns)
+        # All answers of one chat go to the same file.
+        own = f"{self.dataset.sha256}:{first.line}" if self._in_parts else first.content_hash
+        return Leaving(record, self._validates(own))
+
+    def _record(self, first: SelectedPair, parts: list[SelectedPair]) -> dict[str, Any] | None:
+        target = self.options.target
+        if target is None:
+            if first.layout_json == first.context_json == "[]" and first.extra_json == "{}":
+                return {  # Alpaca's plain record, as nearly all are
+                    "instruction": first.instruction,
+                    "input": first.input,
+                    "output": first.response,
+                }
+            return self._shape.write([_as_parts(part) for part in parts])
+        rejected = beaten_response(first) if target.preference else ""
+        if rejected is None:
+            return None
+        record = target.write(first.pair, rejected)
+        if first.extra_json != "{}":
+            return with_further_fields(record, self._shape.others(_as_parts(first)))
+        return record
+
+
+def _as_parts(pair: SelectedPair) -> Parts:
+    return Parts(pair.pair, pair.extra, pair.layout, pair.part)
+
+
+def _as_imported(part: SelectedPair) -> SelectedPair:
+    if not part.more:
+        return part
+    instruction, input_, response = part.more
+    return part._replace(instruction=instruction, input=input_, response=response)
