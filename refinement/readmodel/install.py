@@ -104,7 +104,9 @@ def _make_word_indexes(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         for table, index in words.TABLES.items():
             if connection.vendor == "postgresql":
-                cursor.execute(words.postgresql_index(table))
+                cursor.execute("SELECT to_regclass(%s)", [index])
+                if cursor.fetchone() == (None,):  # CREATE refuses while checks of keys are due
+                    cursor.execute(words.postgresql_index(table))
                 continue
             cursor.execute(words.sqlite_table(index))
             # What is newer than the newest known text; ids are never used twice.

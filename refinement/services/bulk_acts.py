@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -161,7 +162,10 @@ def _gather(act: BulkAct) -> int:
         queue = QueueFilter.from_query(act.query)
         rows = Queue(act.run, queue).everything()
     found = rows.order_by().values_list("pk", "decision_id")
-    sql, parameters = found.query.sql_with_params()
+    try:
+        sql, parameters = found.query.sql_with_params()
+    except EmptyResultSet:
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO refinement_bulkitem (act_id, run_sample_id, seen_id, changed) "  # noqa: S608

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 
@@ -177,7 +178,10 @@ class Queue:
         for number, column, rows in parts:
             ordered = rows.order_by(f"{sign}{E}{column}", f"{sign}{E}position")
             cut = ordered.values_list("pk", f"{E}{column}", f"{E}position")[:limit]
-            sql, values = cut.query.sql_with_params()
+            try:
+                sql, values = cut.query.sql_with_params()
+            except EmptyResultSet:
+                continue  # a search without a word finds nothing
             # Names differ between databases and between columns, so they are given by place.
             texts.append(f"SELECT {number} AS stretch, p.* FROM ({sql}) p")
             parameters += values

@@ -1,0 +1,172 @@
+"""What narrows the queue, every order from both ends, and the indexes that they walk along."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from refinement.method.pairs import Pair
+from refinement.models import Flag, Score
+from refinement.selectors.queue import Order, Queue, QueueFilter, Show, queue_window, walks
+from refinement.services.decisions import record_decision
+from tests.review_room import TIPS_INSTRUCTION, Room, make_room
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def room() -> Room:
+    room = make_room()
+    chance = random.Random(3)
+    for number in range(24):
+        room.add(
+            Pair(instruction=f"Question {number} on tea", response="Tea " * (number % 5 + 1)),
+            instruction=TIPS_INSTRUCTION if number % 3 else None,
+            response=Pair(instruction="x", response=f"Answer {number}: brewing, 3.5 minutes"),
+            ifd=(0.5, round(chance.uniform(0.3, 1.2), 1)),
+            r_ifd=(0.7, round(chance.uniform(0.4, 0.9), 1)),
+            kept=bool(number % 4),
+        )
+    room.add(state="failed", error="refused")
+    for number in (1, 5, 9):
+        record_decision(run_sample=room.pairs[number], user=room.reviewer, action="drop")
+    record_decision(run_sample=room.pairs[5], user=room.owner, action="original")
+    Score.objects.filter(run_sample=room.pairs[7]).update(truncated=True)
+    record_decision(run_sample=room.pairs[7], user=room.owner, action="accept")
+    Flag.objects.create(run_sample=room.pairs[2], user=room.owner)
+    return room
+
+
+def found(room: Room, **query: str) -> list[int]:
+    queue = QueueFilter.from_query({"show": "all", **query})
+    ids = Queue(room.run, queue).first(100)
+    by_id = {pair.pk: pair.position for pair in room.pairs}
+    assert sorted(ids) == sorted(Queue(room.run, queue).everything().values_list("pk", flat=True))
+    return [by_id[pk] for pk in ids]
+
+
+@pytest.mark.parametrize("few", [0, 4000], ids=["walked", "led by its index"])
+def test_each_filter_by_either_way(room: Room, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few matches are found by their own index and sorted, many are met on the way: the same."""
+    monkeypatch.setattr(walks, "FEW", few)
+    everything = list(range(25))
+    assert found(room) == everything
+    assert found(room, decision="drop") == [1, 9]
+    assert found(room, reviewer=room.owner.username) == [5, 7]
+    assert found(room, reviewer="nobody") == []
+    assert found(room, flag="truncated") == [7]
+    assert found(room, flag="flagged") == [2]
+    assert found(room, verdict="response_not_accepted") == [n for n in range(24) if not n % 4]
+    assert found(room, verdict="kept") == [n for n in range(24) if n % 4]
+    assert found(room, verdict="none") == [24]
+    entries = {pair.position: pair for pair in room.pairs}
+    ranged = found(room, ifd_min="0.6", ifd_max="0.9")
+    assert ranged
+    assert all(0.6 <= entries[n].queue_entry.ifd <= 0.9 for n in ranged)
+    assert found(room, q="question 7") == [7]
+    assert found(room, q='"answer 11"') == [11]
+    assert found(room, q="answer 11 -tea -minutes") == []
+    assert found(room, q="answ* 3.5 -tea") == list(range(24))
+    assert found(room, q="brew* -8", flag="truncated") == [7]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        '"',
+        "'",
+        "*",
+        "-",
+        "AND OR NOT",
+        "tea AND",
+        "NEAR(tea",
+        "text:tea",
+        ") OR 1=1 --",
+        "tea\x00",
+        "%",
+        "&|!<->",
+        "\\",
+        "^tea",
+        "té́a",
+        "𝕏" * 300,
+    ],
+)
+def test_whatever_is_typed_means_itself(room: Room, hostile: str) -> None:
+    assert isinstance(found(room, q=hostile), list)
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_every_order_is_the_same_from_both_ends(room: Room, order: Order) -> None:
+    queue = QueueFilter(show=Show.ALL, order=order, seed=7)
+    forwards = Queue(room.run, queue).first(100)
+    assert len(set(forwards)) == 25
+    by_id = {pair.pk: pair for pair in room.pairs}
+    last = by_id[forwards[-1]]
+    assert Queue(room.run, queue).beside(last, 100, back=True) == forwards[-2::-1]
+    for place in (0, 7, 23):
+        window = queue_window(room.run, queue, around=by_id[forwards[place]], before=3, after=3)
+        shown = [line.run_sample_id for line in window.lines]
+        assert shown == forwards[max(0, place - 3) : place + 4]
+
+
+def test_seeds_shuffle_differently_and_repeatably(room: Room) -> None:
+    def shuffled(seed: int) -> list[int]:
+        return Queue(room.run, QueueFilter(show=Show.ALL, order=Order.RANDOM, seed=seed)).first(25)
+
+    assert shuffled(1) == shuffled(1)
+    assert shuffled(1) != shuffled(2)
+    assert sorted(shuffled(1)) != shuffled(1)
+
+
+def test_links_say_the_whole_filter_and_nothing_else() -> None:
+    query = {
+        "show": "kept",
+        "order": "random",
+        "seed": "12",
+        "verdict": "ifd_too_high",
+        "decision": "edit",
+        "reviewer": "Ann O'Neil",
+        "phase": "both",
+        "flag": "truncated",
+        "q": 'green "tea leaves"',
+        "ifd_min": "0.5",
+        "delta_r_ifd_max": "-0.25",
+    }
+    assert QueueFilter.from_query(query).as_query() == query
+    nonsense = {
+        "seed": "x",
+        "verdict": "'; drop",
+        "decision": "undo",
+        "phase": "2",
+        "ifd_min": "nan",
+    }
+    assert QueueFilter.from_query(nonsense) == QueueFilter()
+    assert not QueueFilter(show=Show.ALL, order=Order.IFD).is_narrowed
+
+
+@pytest.mark.parametrize("order", list(Order))
+@pytest.mark.parametrize("show", [Show.UNDECIDED, Show.ALL])
+def test_a_page_walks_indexes_and_sorts_no_table(room: Room, show: Show, order: Order) -> None:
+    """EXPLAIN of each statement of a window: every range comes from an index of its order."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # the tables of a test are tiny
+            cursor.execute("SET LOCAL enable_sort = off")
+            cursor.execute("SET LOCAL enable_bitmapscan = off")
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            queue_window(room.run, QueueFilter(show=show, order=order), around=room.pairs[3])
+        walked = [q["sql"] for q in queries if "UNION ALL" in q["sql"]]
+        assert len(walked) == 2
+        for statement in walked:
+            prefix = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
+            cursor.execute(prefix + statement.replace("%", "%%"), [])
+            plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+            column = walks.SORTINGS[order].column
+            assert f"queue_{column}" in plan or "queue_position" in plan, plan
+            assert "SCAN refinement_queueentry\n" not in plan, plan
+            assert "Seq Scan on refinement_queueentry" not in plan, plan
