@@ -70,18 +70,23 @@ def policy_of(run: Run) -> PolicySpec:
 
 
 def what_if(run: Run, table: RunTable, spec: PolicySpec) -> WhatIf:
-    """Raises MethodError for a policy that makes no sense."""
+    """Raises MethodError for a policy that makes no sense.
+
+    A verdict that somebody accepted stands whatever comes, so it is counted as it was accepted;
+    ``flips_against`` still tells where the policy would have it otherwise.
+    """
     now, then = outcome_of(table, policy_of(run)), outcome_of(table, spec)
-    turned = now.kept != then.kept
     people = table.said
-    against = people.decided & turned & (then.kept != people.kept)
+    against = people.decided & (now.kept != then.kept) & (then.kept != people.kept)
+    free = ~people.accepted
+    before, after = (np.where(free, one.kept, people.kept) for one in (now, then))
     return WhatIf(
         total=len(table),
-        now=report(table, now),
-        then=report(table, then),
-        gained=int((turned & then.kept).sum()),
-        lost=int((turned & now.kept).sum()),
-        rewritten=int((now.kept & then.kept & (now.version != then.version)).sum()),
+        now=replace(report(table, now), kept=int(before.sum())),
+        then=replace(report(table, then), kept=int(after.sum())),
+        gained=int((after & ~before).sum()),
+        lost=int((before & ~after).sum()),
+        rewritten=int((free & before & after & (now.version != then.version)).sum()),
         flips_against=int(against.sum()),
     )
 
@@ -93,6 +98,7 @@ def flipped(run: Run, table: RunTable, spec: PolicySpec, *, against: bool = Fals
     """
     now, then = outcome_of(table, policy_of(run)), outcome_of(table, spec)
     turned = (now.kept != then.kept) | (now.kept & (now.version != then.version))
+    turned &= ~table.said.accepted
     if against:
         turned = (now.kept != then.kept) & table.said.decided & (then.kept != table.said.kept)
     return [int(pk) for pk in table.ids[turned]]

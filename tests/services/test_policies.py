@@ -91,9 +91,13 @@ def test_an_accepted_verdict_stays_as_it_was_accepted(room: Room) -> None:
     row = RunSample.objects.get(pk=int(turns[0]))
     before = Verdict.objects.get(run_sample=row).sentence
     record_decision(run_sample=row, user=room.reviewer, action="accept")
+    promised = what_if(run, run_table(run), STRICT)
+    assert (promised.flips, promised.flips_against) == (len(turns) - 1, 1)
     policies.use_policy(run=run, policy=STRICT, user=room.owner)
     derive(run.pk)
     assert Verdict.objects.get(run_sample=row).sentence == before
+    kept = Verdict.objects.filter(run_sample__run=run, kept=True).count()
+    assert kept == promised.then.kept
 
     undo_decision(run_sample=row, user=room.reviewer)
     assert policies.runs_to_derive() == [run.pk]
