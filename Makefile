@@ -63,4 +63,5 @@ bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--ro
 	$(BIN)/python benchmarks/score.py $(ARGS)
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/import_rows.py $(IMPORT_ARGS)
+	$(BIN)/python benchmarks/export_rows.py $(IMPORT_ARGS)
 	$(BIN)/python benchmarks/whatif.py
