@@ -62,6 +62,7 @@ bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--ro
 	  || $(BIN)/python -m pip install -qq -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/score.py $(ARGS)
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/teacher.py $(TEACHER_ARGS)
 	$(BIN)/python benchmarks/import_rows.py $(IMPORT_ARGS)
 	$(BIN)/python benchmarks/export_rows.py $(IMPORT_ARGS)
 	$(BIN)/python benchmarks/whatif.py

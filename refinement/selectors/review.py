@@ -88,7 +88,9 @@ class PairView:
 
     @property
     def tokens(self) -> int:
-        return sum(call.prompt_tokens + call.completion_tokens for call in self.calls)
+        """Those that were paid for: a reply from storage cost nothing."""
+        paid = (call for call in self.calls if not call.from_storage)
+        return sum(call.prompt_tokens + call.completion_tokens for call in paid)
 
     @property
     def cost(self) -> Decimal:

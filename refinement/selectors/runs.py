@@ -95,9 +95,9 @@ def failed_samples(run: Run) -> QuerySet[RunSample]:
 
 
 def _recent_calls(run: Run, now: datetime) -> tuple[int, int]:
-    """Calls, and tokens that the teacher wrote."""
+    """Calls, and tokens that the teacher wrote; not what storage answered."""
     found = TeacherCall.objects.filter(
-        run_sample__run=run, created_at__gte=now - RATE_WINDOW
+        run_sample__run=run, created_at__gte=now - RATE_WINDOW, from_storage=False
     ).aggregate(calls=Count("pk"), tokens=Sum("completion_tokens"))
     return found["calls"], found["tokens"] or 0
 
