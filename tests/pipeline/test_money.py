@@ -13,6 +13,8 @@ from refinement.models import Run, RunSample, TeacherCall, TrialCall
 from refinement.pipeline.budget_gate import most_of
 from refinement.pipeline.teaching import teach
 from refinement.pipeline.trials import try_teacher
+from refinement.selectors.review import pair_view
+from refinement.selectors.runs import run_progress
 from refinement.services import budget, runs
 from refinement.services.budget import Need, Room
 from refinement.services.errors import ServiceError
@@ -144,6 +146,9 @@ class TestStorage:
         assert standings(second) == [("select_instruction", "ready")] * 3
         copies = TeacherCall.objects.filter(run_sample__run=second)
         assert all(call.from_storage and call.cost == 0 and call.text for call in copies)
+        shown = [pair_view(run.run_samples.get(position=0)) for run in (first, second)]
+        assert [view.tokens > 0 for view in shown] == [True, False]
+        assert run_progress(second).tokens_per_second == 0
 
     def test_a_run_may_ask_anew(self, taught_world: World, teacher: FakeTeacher) -> None:
         teach_now(taught_world.run(2))
