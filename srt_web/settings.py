@@ -9,6 +9,7 @@ from typing import Any
 
 import dj_database_url
 from environs import Env
+from pythonjsonlogger.core import RESERVED_ATTRS
 
 from srt_web.csp import content_security_policy
 from srt_web.secret_key import read_or_make_secret_key
@@ -186,6 +187,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 LEASE_SECONDS = env.float("SRT_LEASE_SECONDS", default=60.0)
 REVIEW_LEASE_SECONDS = env.float("SRT_REVIEW_LEASE_SECONDS", default=120.0)
 
+# What Prometheus sends as a bearer to /metrics; empty: only admins may look.
+METRICS_TOKEN = env.str("SRT_METRICS_TOKEN", default="")
+
 # -- API -----------------------------------------------------------------------------------------
 API_REQUESTS_PER_MINUTE = env.int("SRT_API_REQUESTS_PER_MINUTE", default=600)
 CACHES = {
@@ -212,8 +216,28 @@ STUDENT_DEVICE = env.str("SRT_STUDENT_DEVICE", default="auto")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"about": {"()": "srt_web.logs.About"}},
+    "formatters": {
+        "line": {
+            "()": "srt_web.logs.Lines",
+            "format": "{asctime} {levelname} {name}{about} {message}",
+            "style": "{",
+        },
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "{asctime}{levelname}{name}{message}",
+            "style": "{",
+            "json_ensure_ascii": False,
+            "reserved_attrs": [*RESERVED_ATTRS, "about"],
+        },
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": env.str("SRT_LOG_FORMAT", default="line"),
+            "filters": ["about"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("SRT_LOG_LEVEL", default="INFO")},
     "loggers": {name: {"level": "WARNING"} for name in ("axes", "httpx", "httpx2")},
 }

@@ -20,8 +20,8 @@ from refinement.api.problems import CONTENT_TYPE, Problem, handle_problems, prob
 PREFIX = "api/v1/"
 STATUSES = {  # of problems, by the method of an operation
     "get": (401, 403, 404, 409, 422, 429, 503),
-    "post": (401, 403, 404, 409, 411, 422, 429),
-    "patch": (401, 403, 404, 409, 422, 429),
+    "post": (400, 401, 403, 404, 409, 411, 422, 429),
+    "patch": (400, 401, 403, 404, 409, 422, 429),
     "delete": (401, 403, 404, 409, 422, 429),
 }
 

@@ -30,7 +30,7 @@ def list_exports(
 def create_export(request: Request, run_id: s.Id, body: s.ExportIn) -> Any:
     """Ask for a file of what the run selects now. A worker writes it."""
     run = run_for(request, run_id, at_least="owner")
-    return services.create_export(run=run, user=request.user, options=body.dict())
+    return services.create_export(run=run, user=request.user, options=body.model_dump())
 
 
 @router.get("/exports/{export_id}", auth=READ, response=s.ExportOut)

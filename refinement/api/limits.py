@@ -27,8 +27,8 @@ def count_request(token_id: int) -> tuple[int, int]:
         cache = caches["limits"]
         cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
         used = cache.incr(key)
-    except (RedisError, OSError, ValueError):
-        logger.warning("the counter of requests cannot be reached", exc_info=True)
+    except (RedisError, OSError, ValueError) as error:
+        logger.warning("the counter of requests cannot be reached: %s", error)
         return limit, seconds
     if used > limit:
         raise Refused(

@@ -115,7 +115,7 @@ def decide(request: Request, run_id: s.Id, pair_id: s.Id, body: s.DecideIn) -> A
         user=request.user,
         action=body.action,
         candidate=candidate,
-        edit=Pair(**body.edit.dict()) if body.edit else None,
+        edit=Pair(**body.edit.model_dump()) if body.edit else None,
         seen=body.seen,
     )
 

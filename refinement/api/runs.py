@@ -62,6 +62,8 @@ def start_run(request: Request, project_id: s.Id, body: s.RunIn) -> Any:
         protocol=body.protocol,
         template=body.template,
         limit=body.limit,
+        budget_tokens=body.budget_tokens,
+        budget_cost=body.budget_cost,
     )
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from ninja import Field, Schema
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 T = TypeVar("T")
 
@@ -22,6 +22,12 @@ Text = Annotated[str, AfterValidator(_storable)]
 Id = Annotated[int, Field(ge=1, le=BIGGEST_ID)]
 Cursor = Annotated[str, Field(max_length=200, description="`next` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=500, description="How many at most")]
+
+
+class Body(BaseModel):
+    """What is sent: an object without unknown fields, so that a slip is not passed over."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Page(Schema, Generic[T]):
@@ -43,7 +49,7 @@ class Me(Schema):
 Role = Literal["owner", "reviewer", "viewer"]
 
 
-class ProjectIn(Schema):
+class ProjectIn(Body):
     name: Text = Field(min_length=1, max_length=120)
 
 
@@ -53,12 +59,12 @@ class ProjectOut(Schema):
     created_at: datetime
 
 
-class MemberIn(Schema):
+class MemberIn(Body):
     username: Text = Field(min_length=1, max_length=150)
     role: Role
 
 
-class RoleIn(Schema):
+class RoleIn(Body):
     role: Role
 
 
@@ -103,7 +109,7 @@ class RejectedOut(Schema):
 
 
 # -- Models ---------------------------------------------------------------------------------------
-class TeacherIn(Schema):
+class TeacherIn(Body):
     name: Text = Field(min_length=1, max_length=120)
     base_url: Text = Field(min_length=1, max_length=500)
     model: Text = Field(min_length=1, max_length=200)
@@ -127,7 +133,7 @@ class TeacherOut(Schema):
     embedded: bool
 
 
-class StudentIn(Schema):
+class StudentIn(Body):
     name: Text = Field(min_length=1, max_length=120)
     path: Text = Field(min_length=1, max_length=500)
     revision: Text = Field("", max_length=120)
@@ -146,7 +152,7 @@ class StudentOut(Schema):
 
 
 # -- Runs -----------------------------------------------------------------------------------------
-class RunIn(Schema):
+class RunIn(Body):
     """``null`` for a ratio takes its filter away."""
 
     dataset: Id
@@ -156,6 +162,8 @@ class RunIn(Schema):
     limit: Id | None = Field(None, description="Only so many pairs, from the start")
     protocol: Literal["", "staged", "tagged", "json_schema"] = ""
     template: Text = Field("", max_length=20)
+    budget_tokens: Id | None = Field(None, description="Null: no bound")
+    budget_cost: Decimal | None = Field(None, gt=0, max_digits=16, decimal_places=8)
     require_response_accepted: bool = True
     max_ifd: float | None = Field(1.0, gt=0, le=1000)
     max_r_ifd: float | None = Field(1.0, gt=0, le=1000)
@@ -198,7 +206,7 @@ class RunDetail(RunOut):
     progress: Progress
 
 
-class RetryIn(Schema):
+class RetryIn(Body):
     pair: Id | None = Field(None, description="Left out: all that failed")
 
 
@@ -247,7 +255,7 @@ class DecisionOut(Schema):
     created_at: datetime
 
 
-class CommentIn(Schema):
+class CommentIn(Body):
     text: Text = Field(min_length=1, max_length=5000)
 
 
@@ -273,13 +281,13 @@ class PairDetail(Schema):
     comments: list[CommentOut]
 
 
-class EditIn(Schema):
+class EditIn(Body):
     instruction: Text = Field(max_length=1_000_000)
     input: Text = Field("", max_length=1_000_000)
     response: Text = Field(max_length=1_000_000)
 
 
-class DecideIn(Schema):
+class DecideIn(Body):
     """``seen``: the id of the decision that counted when you looked (0: none), or null for any."""
 
     action: Literal["accept", "original", "candidate", "edit", "drop"]
@@ -288,12 +296,12 @@ class DecideIn(Schema):
     seen: int | None = Field(None, ge=0, le=BIGGEST_ID)
 
 
-class UndoIn(Schema):
+class UndoIn(Body):
     seen: int | None = Field(None, ge=0, le=BIGGEST_ID)
 
 
 # -- Exports --------------------------------------------------------------------------------------
-class ExportIn(Schema):
+class ExportIn(Body):
     """The options of an export; docs/exports.md lists them."""
 
     include: Literal["kept", "all"] = "kept"
@@ -324,7 +332,7 @@ class ExportOut(Schema):
 
 
 # -- Webhooks and the audit log -------------------------------------------------------------------
-class WebhookIn(Schema):
+class WebhookIn(Body):
     url: Text = Field(min_length=1, max_length=500)
     events: list[Literal["run.finished", "run.paused", "run.budget_reached", "export.ready"]] = (
         Field(min_length=1, max_length=10)

@@ -35,7 +35,7 @@ def list_teachers(request: Request, cursor: s.Cursor = "", limit: s.Limit = 100)
 @router.post("/teachers", auth=ADMIN, response={201: s.TeacherOut}, openapi_extra=HEADER)
 @once(s.TeacherOut)
 def register_teacher(request: Request, body: s.TeacherIn) -> Any:  # noqa: ARG001
-    return models_registry.create_endpoint(**body.dict())
+    return models_registry.create_endpoint(**body.model_dump())
 
 
 @router.get("/students", auth=READ, response=s.Page[s.StudentOut])
@@ -47,7 +47,7 @@ def list_students(request: Request, cursor: s.Cursor = "", limit: s.Limit = 100)
 @router.post("/students", auth=ADMIN, response={201: s.StudentOut}, openapi_extra=HEADER)
 @once(s.StudentOut)
 def register_student(request: Request, body: s.StudentIn) -> Any:  # noqa: ARG001
-    return models_registry.create_student(**body.dict())
+    return models_registry.create_student(**body.model_dump())
 
 
 @router.get("/audit", auth=ADMIN, response=s.Page[s.AuditOut])

@@ -6,6 +6,7 @@ class Worker(models.Model):
 
     name = models.CharField(max_length=200, unique=True)  # host, queues and process id
     queues = models.JSONField(default=list)
+    facts = models.JSONField(default=dict)  # memory_bytes, gpu_memory_bytes where there is one
     seen_at = models.DateTimeField(db_index=True)
 
     class Meta:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import psutil
 from django.db import Error, connection
 from django.utils import timezone
 
@@ -58,11 +60,21 @@ class Heartbeat:
     def _write(self) -> None:
         try:
             Worker.objects.update_or_create(
-                name=self.name, defaults={"queues": self.queues, "seen_at": timezone.now()}
+                name=self.name,
+                defaults={"queues": self.queues, "facts": facts(), "seen_at": timezone.now()},
             )
         except Error:  # the database may come back, and the worker's tasks say what is wrong
             logger.warning("no heartbeat: the database does not answer", exc_info=True)
             connection.close_if_unusable_or_obsolete()
+
+
+def facts() -> dict[str, int]:
+    """Memory of this process, in bytes; of its GPU only where torch is loaded and uses one."""
+    found = {"memory_bytes": int(psutil.Process().memory_info().rss)}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        found["gpu_memory_bytes"] = int(torch.cuda.memory_reserved())
+    return found
 
 
 def forget_dead_workers() -> int:

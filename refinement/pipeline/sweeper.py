@@ -12,9 +12,10 @@ import random
 from django.db.models import Q
 from django.utils import timezone
 
-from refinement.models import BulkAct, Dataset, Export, Push, Run, Trial
+from refinement.models import BulkAct, Dataset, Export, Push, Run, Trial, Worker
 from refinement.pipeline import claims, webhooks
 from refinement.pipeline.heartbeats import forget_dead_workers
+from refinement.selectors.workers import SWEEPER
 from refinement.services import dispatch, policies, runs
 from refinement.services.run_counts import fold_counts
 
@@ -44,6 +45,7 @@ def sweep() -> None:
         _repeat(task, object_ids)
     forget_dead_workers()
     fold_counts()
+    Worker.objects.update_or_create(name=SWEEPER, defaults={"seen_at": timezone.now()})
 
 
 def sweep_run(run_id: int) -> list[str]:

@@ -11,29 +11,34 @@ from refinement.pipeline import embedding, scoring, sweeper, teaching, trials, w
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
 from refinement.services import bulk_acts, deriving, exports, importing, pushes, runs
+from srt_web.logs import about
 
 _heartbeats: list[Heartbeat] = []
 
 
 @shared_task(name="refinement.import_dataset")
 def import_dataset(dataset_id: int) -> None:
-    importing.import_dataset(dataset_id=dataset_id)
+    with about(dataset=dataset_id):
+        importing.import_dataset(dataset_id=dataset_id)
 
 
 @shared_task(name="refinement.write_export")
 def write_export(export_id: int) -> None:
-    exports.write_export(export_id=export_id)
+    with about(export=export_id):
+        exports.write_export(export_id=export_id)
 
 
 @shared_task(name="refinement.derive")
 def derive(run_id: int) -> None:
-    if deriving.derive(run_id, stopping=stopping.is_set):
-        runs.complete_if_finished(run_id=run_id)
+    with about(run=run_id):
+        if deriving.derive(run_id, stopping=stopping.is_set):
+            runs.complete_if_finished(run_id=run_id)
 
 
 @shared_task(name="refinement.deliver_webhook")
 def deliver_webhook(delivery_id: int) -> None:
-    webhooks.deliver(delivery_id)
+    with about(delivery=delivery_id):
+        webhooks.deliver(delivery_id)
 
 
 @shared_task(name="refinement.bulk_act")
@@ -48,7 +53,8 @@ def push_export(push_id: int) -> None:
 
 @shared_task(name="refinement.teach")
 def teach(run_id: int) -> None:
-    teaching.teach(run_id, stopping=stopping)
+    with about(run=run_id):
+        teaching.teach(run_id, stopping=stopping)
 
 
 @shared_task(name="refinement.try_teacher")
@@ -58,7 +64,8 @@ def try_teacher(trial_id: int) -> None:
 
 @shared_task(name="refinement.score")
 def score(run_id: int) -> None:
-    scoring.score(run_id, stopping=stopping)
+    with about(run=run_id):
+        scoring.score(run_id, stopping=stopping)
 
 
 @shared_task(name="refinement.embed")

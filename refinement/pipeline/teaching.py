@@ -32,6 +32,7 @@ from refinement.pipeline.teacher_health import TeacherHealth
 from refinement.services import runs
 from refinement.services.budget import stop_for_budget
 from refinement.services.dispatch import wake_now
+from srt_web.logs import about
 
 if TYPE_CHECKING:
     import threading
@@ -181,6 +182,10 @@ class Teaching:
 
     # -- One sample ----------------------------------------------------------------------------
     async def _work_on(self, row: RunSample) -> None:
+        with about(sample=row.pk):
+            await self._reflect(row)
+
+    async def _reflect(self, row: RunSample) -> None:
         ask = StoredAsk(
             row,
             self.teacher,

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from refinement.models import Worker
 
+SWEEPER = "sweeper"  # the row that the sweeper writes: it shows that beat lives
 ALIVE_FOR = timedelta(seconds=20)  # since a worker last said so; they say it every 5 s
 
 

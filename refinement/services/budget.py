@@ -16,7 +16,8 @@ from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from refinement.models import Run, RunSample
+from refinement.models import Run, RunSample, Webhook
+from refinement.services import webhooks
 from refinement.services.errors import ServiceError
 
 MOST_TOKENS = 10**15
@@ -92,8 +93,11 @@ def stop_for_budget(*, run_id: int) -> bool:
     ).exists()
     status = Run.Status.RUNNING if for_student else Run.Status.PAUSED
     notice = SPENT_NOTICE + _spent_sentence(run, for_student=for_student)
-    running = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING)
-    changed = running.update(status=status, notice=notice)
+    with transaction.atomic():
+        running = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING)
+        changed = running.update(status=status, notice=notice)
+        if changed and not for_student:
+            webhooks.run_happened(Run.objects.get(pk=run_id), Webhook.Event.BUDGET_REACHED)
     return bool(changed) and not for_student
 
 

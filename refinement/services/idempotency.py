@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,9 @@ def begin(*, user: User, key: str, fingerprint: str) -> ApiRequest:
 
     Raises KeyInUse where the first one is at work, or was another request.
     """
-    if not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
+    if not re.fullmatch(rf"[!-~]{{1,{LONGEST_KEY}}}", key):
         raise ServiceError(
-            gettext("An Idempotency-Key has 1 to %(longest_key)s printable characters.")
+            gettext("An Idempotency-Key has 1 to %(longest_key)s visible ASCII characters.")
             % {"longest_key": LONGEST_KEY}
         )
     ApiRequest.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()

@@ -120,12 +120,25 @@ def _page(request: Request, project: Project | None) -> HttpResponse:
     context: dict[str, Any] = {
         "project": project,
         "form": form,
-        "lines": [{"event": event, "did": words_of(event.action)} for event in events],
+        "lines": [
+            {"event": event, "did": words_of(event.action), "detail": _detail(event)}
+            for event in events
+        ],
         "filtered": bool(query),
         "older": urlencode(query | {"before": before}) if before else "",
         "newest": urlencode(query) if form.cleaned_data.get("before") else None,
     }
     return render(request, "audit/page.html", context, status=status)
+
+
+def _detail(event: AuditEvent) -> list[tuple[str, str]]:
+    """Names and values as a person reads them; what is empty is left out."""
+
+    def said(value: Any) -> str:
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    known = {name: value for name, value in event.detail.items() if value not in ("", None)}
+    return [(name.replace("_", " "), said(value)) for name, value in known.items()]
 
 
 urlpatterns = [

@@ -6,12 +6,15 @@ view whose service says nothing is recorded here, so that nothing can be forgott
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from refinement.selectors.audit import subject_of
 from refinement.services import audit
 from srt_web.client_address import client_address
+from srt_web.logs import about
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +43,7 @@ class AuditMiddleware:
             address=client_address(request),
         )
         request.META[audit.ACTOR] = actor
-        with audit.acting(actor):
+        with audit.acting(actor), about(request=_name_of(request)):
             response = self._get_response(request)
             match = request.resolver_match
             if match is not None and match.url_name not in UNTOLD:
@@ -87,3 +90,9 @@ class AuditMiddleware:
             self._told.clear()
         self._told[key] = now
         return True
+
+
+def _name_of(request: HttpRequest) -> str:
+    """The name that a proxy gave the request, where it is one; else a new one."""
+    given = request.headers.get("X-Request-ID", "")
+    return given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid4().hex[:12]

@@ -21,6 +21,7 @@ from refinement.web import (
     review_sharing,
     rounds,
     runs,
+    status,
     tokens,
     trials,
 )
@@ -45,5 +46,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *bulk.urlpatterns,
     *models_pages.urlpatterns,
     *health.urlpatterns,
+    *status.urlpatterns,
     *tokens.urlpatterns,
 ]

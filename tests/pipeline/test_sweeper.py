@@ -116,4 +116,4 @@ def test_workers_that_died_long_ago_are_forgotten(world: World) -> None:
     Worker.objects.create(name="old", seen_at=timezone.now() - timedelta(days=2))
     Worker.objects.create(name="new", seen_at=timezone.now())
     sweep()
-    assert list(Worker.objects.values_list("name", flat=True)) == ["new"]
+    assert list(Worker.objects.values_list("name", flat=True)) == ["new", "sweeper"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PLACE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 BEGIN, END = "<!-- doors: begin -->\n", "<!-- doors: end -->\n"
 HEAD = ("anonymous", "stranger", "viewer", "reviewer", "owner", "admin")
+OPEN = {"login", "logout", "healthz", "readyz"}
 WORD = {200: "yes", 403: "403", 404: "404"}
 
 
@@ -54,10 +55,10 @@ def table() -> str:
         first = "yes" if door.public else "login"
         cells = [first, *words, WORD[door.expected["staff"]]]
         rows.append(f"| {door.method.upper()} | `{place[door.name]}` | {' | '.join(cells)} |")
-    rows += [
-        f"| – | `{place[name]}` | {' | '.join(['yes'] * len(HEAD))} |"
-        for name in sorted(set(ELSEWHERE) - {"undo", "withdraw", "token-revoke"})
-    ]
+    told = {door.name for door in also}
+    for name in sorted(set(ELSEWHERE) - told):
+        cells = ["yes"] * len(HEAD) if name in OPEN else [f"see `{ELSEWHERE[name]}`", *[""] * 5]
+        rows.append(f"| – | `{place[name]}` | {' | '.join(cells)} |")
     rows += _operations()
     head = f"| | address | {' | '.join(HEAD)} |\n|{' --- |' * (len(HEAD) + 2)}\n"
     return head + "\n".join(rows) + "\n"
