@@ -40,10 +40,10 @@ def data_files(folder: Path, split: str = "") -> list[Path]:
     if not found:
         raise FormatError(None, f"There is no data in the folder {folder.name}.")
     splits = {path: _split_of(path.relative_to(folder)) for path in found}
-    names = list(dict.fromkeys(name for name in splits.values() if name))
-    if not names and not split:
+    known = list(dict.fromkeys(name for name in splits.values() if name))
+    if not known and not split:
         return found
-    chosen = _choose(names, split)
+    chosen = _choose(known, split)
     return [path for path in found if splits[path] == chosen]
 
 

@@ -66,8 +66,10 @@ class Padded:
         where = asked.flatten().nonzero().squeeze(1).to(device)  # (targets,)
         inputs = {"input_ids": rows.to(device), "use_cache": False}
         if self._logits:
-            return self._model(**inputs).logits.flatten(0, 1)[where]
-        return self._model.base_model(**inputs).last_hidden_state.flatten(0, 1)[where]
+            out: torch.Tensor = self._model(**inputs).logits
+        else:
+            out = self._model.base_model(**inputs).last_hidden_state
+        return out.flatten(0, 1)[where]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Packed:
         use_attention(self._model, PACKED)
         device = self._model.device
         with _laid_out(segments):
-            hidden = self._model.base_model(
+            hidden: torch.Tensor = self._model.base_model(
                 input_ids=torch.tensor([ids], device=device),
                 position_ids=torch.tensor([positions], device=device),
                 use_cache=False,
