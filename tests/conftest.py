@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import hypothesis
 import pytest
 from django.conf import settings
+from django.utils import translation
 
 from refinement.embedded.model import ensure_embedded_model
 from refinement.embedded.ports import wait_for_port
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 # An example takes as long as the machine is busy: time says nothing about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _first_language() -> Iterator[None]:
+    """A request answered in German leaves the thread speaking it; the next test is told English."""
+    yield
+    translation.activate(settings.LANGUAGE_CODE)
 
 
 @pytest.fixture(scope="session")
