@@ -94,12 +94,12 @@ def test_the_same_file_is_imported_once_under_any_name(pairs: Path) -> None:
     assert find_dataset(project=project, path=copy) != first
 
 
-def test_an_import_that_was_killed_is_begun_again(pairs: Path) -> None:
+def test_an_import_that_was_killed_goes_on(pairs: Path) -> None:
     project = command_line_project()
     dataset = find_dataset(project=project, path=pairs)
     dataset.samples.filter(position__gt=0).delete()
     Dataset.objects.filter(pk=dataset.pk).update(
-        status="importing", sample_count=1, lease_expires_at=dataset.created_at
+        status="importing", record_count=1, sample_count=1, lease_expires_at=dataset.created_at
     )
     again = find_dataset(project=project, path=pairs)
     assert (again, again.status, again.samples.count()) == (dataset, "ready", 3)
