@@ -253,9 +253,18 @@ def read_pairs(
 
 def imported_pairs(dataset: Dataset, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[SelectedPair]:
     """The pairs of a dataset as they came, without a run."""
-    rows = Sample.objects.using(using).filter(dataset=dataset).order_by("position")
+    samples = Sample.objects.using(using).filter(dataset=dataset)
+    yield from _imported(samples.order_by("position"))
+
+
+def imported_pair(samples: QuerySet[Sample, Any]) -> SelectedPair:
+    """The first of ``samples``. Raises StopIteration where there is none."""
+    return next(_imported(samples[:1]))
+
+
+def _imported(samples: QuerySet[Sample, Any]) -> Iterator[SelectedPair]:
     texts = ("instruction", "input", "response", "context", "extra", "layout")
-    for row in stream(rows.values_list("position", "line", "part", "content_hash", *texts)):
+    for row in stream(samples.values_list("position", "line", "part", "content_hash", *texts)):
         yield SelectedPair._make((0, *row, ORIGINAL, "", "", "", "", True, False, (), ()))
 
 

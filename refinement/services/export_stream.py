@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from refinement.formats.registry import shape_of
 from refinement.formats.shape import EVERY, LAST, Parts
 from refinement.formats.writing.targets import with_further_fields
-from refinement.models import KeptRecord
+from refinement.models import KeptRecord, Sample
 from refinement.selectors.export_filter import matching
 from refinement.selectors.export_preview import (
     SelectionCounts,
@@ -24,6 +24,7 @@ from refinement.selectors.selection import (
     DROPPED_BY_HAND,
     KEPT,
     SelectedPair,
+    imported_pair,
     imported_pairs,
     read_pairs,
     selected_rows,
@@ -72,6 +73,7 @@ class ExportStream:
         turns = self.dataset.options.get("turns", LAST)
         self._shape = shape_of(self.dataset.format or "alpaca", self.dataset.mapping, turns=turns)
         self._in_parts = turns == EVERY
+        self._chat: tuple[int, dict[str, Any]] = (-1, {})  # where it begins, its further fields
         self._together = self._in_parts and self.options.target is None
         self._scored = bool(self.options.top_percent) or "scores" in self.options.columns
 
@@ -230,9 +232,18 @@ class ExportStream:
         if rejected is None:
             return None
         record = target.write(first.pair, rejected)
-        if first.extra_json != "{}":
-            return with_further_fields(record, self._shape.others(_as_parts(first)))
-        return record
+        return with_further_fields(record, self._others(first))
+
+    def _others(self, pair: SelectedPair) -> dict[str, Any]:
+        """The record's further fields. Of a chat in parts, only the first part carries them."""
+        if not pair.part:
+            return self._shape.others(_as_parts(pair)) if pair.extra_json != "{}" else {}
+        start = pair.position - pair.part
+        if self._chat[0] != start:
+            samples = Sample.objects.using(self.using).filter(dataset=self.dataset, position=start)
+            first = imported_pair(samples)
+            self._chat = (start, self._shape.others(_as_parts(first)))
+        return self._chat[1]
 
 
 def _as_parts(pair: SelectedPair) -> Parts:

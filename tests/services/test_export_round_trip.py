@@ -20,11 +20,13 @@ from refinement.formats.writing.containers import plain_cell
 from refinement.formats.writing.targets import TARGETS
 from refinement.models import Dataset, Project
 from refinement.services.datasets import create_dataset, start_import
+from refinement.services.dispatch import delivered_to
 from refinement.services.exports import export_to_folder
 from refinement.services.importing import import_dataset
 from tests.formats.test_alpaca import RECORDS, exact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_django.fixtures import SettingsWrapper
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 SAID = TEXT.filter(str.strip)
 FURTHER = st.dictionaries(
-    TEXT.map("x_{}".format), st.none() | st.booleans() | st.floats(allow_nan=False) | TEXT
+    TEXT.map("x_{}".format),
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
 )
 SHAREGPT_TURN = st.fixed_dictionaries(
     {"from": st.sampled_from(["human", "gpt", "system", "function_call", "observation"])},
@@ -64,6 +67,13 @@ SHAPES = {
         FURTHER,
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_woken() -> Iterator[None]:
+    """The tests do the work themselves, without a broker to wait for."""
+    with delivered_to(lambda *_: None):
+        yield
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from refinement.method.pairs import Pair
 from refinement.models import Export
 from refinement.services import exports
 from refinement.services.decisions import record_decision
+from refinement.services.dispatch import delivered_to
 from refinement.services.errors import ServiceError
 from refinement.services.export_counts import count_leaving
 from refinement.services.exports import (
@@ -25,9 +26,18 @@ from refinement.services.exports import (
 from tests.review_room import TIPS, TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_django.fixtures import SettingsWrapper
 
 EDIT = Pair(TIPS.instruction, "My own answer.")
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_woken() -> Iterator[None]:
+    """The tests do the work themselves, without a broker to wait for."""
+    with delivered_to(lambda *_: None):
+        yield
 
 
 @pytest.fixture

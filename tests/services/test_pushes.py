@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from refinement.models import Export, Push
+from refinement.services.dispatch import delivered_to
 from refinement.services.errors import ServiceError
 from refinement.services.exports import create_export, write_export
 from refinement.services.pushes import create_push, push_export
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_django.fixtures import SettingsWrapper
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_woken() -> Iterator[None]:
+    """The tests do the work themselves, without a broker to wait for."""
+    with delivered_to(lambda *_: None):
+        yield
 
 
 @pytest.fixture

@@ -17,14 +17,24 @@ from django.urls import reverse
 
 from refinement.models import Export
 from refinement.services.decisions import record_decision
+from refinement.services.dispatch import delivered_to
 from refinement.services.export_links import sign_link
 from refinement.services.exports import write_export
 from tests.web.conftest import House, alive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.test import Client
 
 HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_woken() -> Iterator[None]:
+    """The tests do the work themselves, without a broker to wait for."""
+    with delivered_to(lambda *_: None):
+        yield
 
 
 def exports_url(house: House) -> str:
@@ -174,7 +184,9 @@ def test_the_count_follows_the_form(house: House) -> None:
 
 def test_a_dataset_leaves_as_it_came(transactional_db: None, house: House) -> None:
     client, dataset = house.visitor("owner"), house.dataset
-    page = text_of(client.get(reverse("dataset-exports", args=[dataset.pk])).content.decode())
+    place = reverse("dataset-exports", args=[dataset.pk])
+    assert place in client.get(reverse("dataset", args=[dataset.pk])).content.decode()
+    page = text_of(client.get(place).content.decode())
     assert "2 rows leave" in page
     fields = {"token": str(uuid4()), "shape": "messages", "container": "json"}
     client.post(reverse("dataset-export-new", args=[dataset.pk]), fields)
