@@ -89,9 +89,8 @@ def _decide(client: Client, options: argparse.Namespace) -> None:
 
 def _export(client: Client, options: argparse.Namespace) -> None:
     include = "all" if options.all else "kept"
-    _tell(
-        client.export(options.run, options.output, include=include, with_scores=options.with_scores)
-    )
+    columns = ["scores", "verdict", "decision"] if options.with_scores else []
+    _tell(client.export(options.run, options.output, include=include, columns=columns))
 
 
 def _tell(found: dict[str, Any], *, only_id: bool = False) -> None:

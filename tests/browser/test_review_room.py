@@ -356,8 +356,15 @@ def test_what_happened_is_said_and_the_focus_stays_useful(
     expect(me.page.locator("#do-original")).to_be_focused()
 
 
-def test_two_reviewers_at_the_same_pair(room: Room, arrive: Callable[..., Visitor]) -> None:
-    one, other = arrive(), arrive(room.owner.username)
+def test_two_reviewers_at_the_same_pair(
+    room: Room,
+    arrive: Callable[..., Visitor],
+    live_server: LiveServer,
+    visit: Callable[..., Visitor],
+) -> None:
+    one, other = arrive(), visit(live_server.url)
+    other.sign_in(room.owner.username, PASSWORD)
+    other.page.goto(one.page.url)  # by its link: the queue would give a pair that nobody holds
     other.expected_statuses.add(409)
     one.press("d")
     one.sees_pair(2)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from refinement.models import Candidate, Run, RunSample, Score, TeacherCall, Verdict, Worker
+from refinement.models import Candidate, Run, RunSample, Score, TeacherCall, Verdict
 from refinement.selectors.selection import effective_pairs
 from refinement.selectors.workers import queues_alive
 from refinement.services.exports import create_export
@@ -166,7 +166,7 @@ def test_workers_that_are_told_to_stop_leave_no_lease_behind(
     for name in ("teacher", "student", "default", "beat"):
         assert cluster.terminate(name, seconds=15) == 0, cluster.logs()
     assert not RunSample.objects.filter(state="leased").exists()
-    assert not Worker.objects.exists()
+    assert not queues_alive()
     assert not is_complete(run)
     before = calls()
 
