@@ -3,7 +3,7 @@
 "use strict";
 
 const pictures = document.getElementById("pictures");
-document.documentElement.classList.toggle("has-plots", Boolean(pictures && window.uPlot));
+document.documentElement.classList.toggle("no-plots", !(pictures && window.uPlot));
 
 const queueUrl = pictures?.dataset.queue;
 const number = new Intl.NumberFormat(document.documentElement.lang);
