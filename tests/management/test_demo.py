@@ -41,7 +41,7 @@ def test_it_refines_the_bundled_pairs_exports_them_and_is_quick_the_next_time(
         assert row in output
     exported = (tmp_path / "demo" / "selected.jsonl").read_bytes()
     manifest = json.loads((tmp_path / "demo" / "selected.manifest.json").read_text())
-    assert manifest["file"]["sha256"] == hashlib.sha256(exported).hexdigest()
+    assert manifest["files"][0]["sha256"] == hashlib.sha256(exported).hexdigest()
     assert manifest["dataset"]["sha256"] == hashlib.sha256(PAIRS.read_bytes()).hexdigest()
     assert manifest["counts"]["total"] == 2
     assert manifest["counts"]["unfinished"] == 0
