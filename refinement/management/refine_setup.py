@@ -27,13 +27,14 @@ from refinement.services.models_registry import (
     embedded_teacher,
     teacher_spec,
 )
+from refinement.services.self_improvement import teacher_that_is
 from refinement.services.teacher_addresses import trust
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PROJECT = "Command line"
-EMBEDDED = "embedded"
+EMBEDDED, STUDENT = "embedded", "student"
 
 
 def command_line_project() -> Project:
@@ -48,8 +49,10 @@ def command_line_project() -> Project:
 
 
 # -- Models ---------------------------------------------------------------------------------------
-def find_teacher(*, url: str, model: str, **options: Any) -> Endpoint:
+def find_teacher(*, url: str, model: str, student: Student, **options: Any) -> Endpoint:
     """The endpoint of this address and model, and of the further values that are not None."""
+    if url == STUDENT:
+        return teacher_that_is(student)
     if url == EMBEDDED:
         ensure_embedded_model()
         return embedded_teacher()
@@ -111,7 +114,6 @@ def find_dataset(*, project: Project, path: Path) -> Dataset:
 # -- Runs -----------------------------------------------------------------------------------------
 def find_run(
     *,
-    project: Project,
     dataset: Dataset,
     teacher: Endpoint,
     student: Student,
@@ -119,18 +121,23 @@ def find_run(
     protocol: str,
     template: str,
     limit: int | None,
+    budget: dict[str, Any],
 ) -> tuple[Run, bool]:
-    """The run of this very work, and whether it was there before. A cancelled one is left alone."""
+    """The run of this very work, and whether it was there before. A cancelled one is left alone.
+
+    ``budget`` has the two bounds of ``start_run``; one that is given replaces that of an open run.
+    """
     config = runs.run_config(
         teacher=teacher, student=student, policy=policy, protocol=protocol, template=template
     )
     samples = min(limit or dataset.sample_count, dataset.sample_count)
-    earlier = Run.objects.filter(project=project, dataset=dataset, student=student)
+    earlier = Run.objects.filter(dataset=dataset, student=student)
     for run in earlier.exclude(status=Run.Status.CANCELLED).order_by("-pk"):
         if _same(run.config, config) and run.run_samples.count() == samples:
+            _set_budget(run, budget)
             return run, True
     run = runs.start_run(
-        project=project,
+        project=dataset.project,
         dataset=dataset,
         teacher=teacher,
         student=student,
@@ -139,8 +146,16 @@ def find_run(
         protocol=protocol,
         template=template,
         limit=limit,
+        **budget,
     )
     return run, False
+
+
+def _set_budget(run: Run, budget: dict[str, Any]) -> None:
+    now = {name: getattr(run, name) for name in budget}
+    wanted = now | {name: value for name, value in budget.items() if value is not None}
+    if wanted != now and run.status in {Run.Status.RUNNING, Run.Status.PAUSED}:
+        runs.set_budget(run=run, tokens=wanted["budget_tokens"], cost=wanted["budget_cost"])
 
 
 def _same(config: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from django.core.management import CommandError, call_command
 from refinement.management.progress import duration, progress_line
 from refinement.models import Project
 from refinement.selectors.runs import run_progress
+from refinement.services.models_registry import create_endpoint
 from tests.environment import REPOSITORY
 from tests.fake_teacher import FakeTeacher, Settings
 from tests.pipeline.world import make_world, questions
@@ -161,6 +162,23 @@ def test_a_run_that_cannot_go_on_says_why_in_a_sentence(desk: Desk) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.processes
+def test_a_budget_that_is_raised_and_a_second_round(desk: Desk) -> None:
+    every_pair = ("--any-response", "--max-ifd", "none", "--max-r-ifd", "none", "--limit", "3")
+    status, _, err = desk.run(*every_pair, "--budget-tokens", "200")
+    assert status == 1
+    assert "tokens are used" in err.splitlines()[-1]
+    assert desk.rows("teachercall") < 5 * 3
+    status, out, err = desk.run(*every_pair, "--budget-tokens", "10000000", "--rounds", "2")
+    assert status == 0, err
+    assert "Round 2 of 2 begins with the 3 pairs that run 1 kept." in err
+    assert desk.rows("run") == 2
+    manifest = json.loads((desk.folder / "out.manifest.json").read_text())
+    assert [earlier["run"] for earlier in manifest["rounds"]] == [1, 2]
+    assert len(desk.out.read_text().splitlines()) == 3
+    assert re.search(r"^samples +3$", out, re.MULTILINE)
+
+
 # -- In this process ------------------------------------------------------------------------------
 def refine(*arguments: Any) -> None:
     call_command("refine", *map(str, arguments), stdout=StringIO(), stderr=StringIO())
@@ -182,6 +200,7 @@ def file(tmp_path: Path) -> Path:
         (["{}/in.json", "-o", "{}/no/such/out.jsonl"], "is not a file in a folder"),
         (["{}/in.json", "-o", "{}/out.jsonl", "--teacher", "http://t"], "--teacher-model NAME"),
         (["{}/in.json", "-o", "{}/o", "--concurrency", "3"], "goes with --teacher URL"),
+        (["{}/in.json", "-o", "{}/o", "--rounds", "0"], "--rounds takes a number above 0"),
         (["{}/broken.json", "-o", "{}/out.jsonl"], "broken.json: "),
         (
             ["{}/in.json", "-o", "{}/o", "--teacher", "x", "--teacher-model", "m"],
@@ -214,6 +233,18 @@ def test_a_teacher_that_is_down_is_said_before_the_run_begins(
             *("--teacher", "http://127.0.0.1:9/v1", "--teacher-model", "m"),
         )
     assert Project.objects.get().name == "Command line"
+
+
+@pytest.mark.django_db
+def test_a_student_that_teaches_itself_is_served_by_a_registered_teacher(
+    file: Path, student_path: Path
+) -> None:
+    command = [file, "-o", file.parent / "o", "--student", student_path, "--teacher", "student"]
+    with pytest.raises(CommandError, match="No registered teacher serves the model of"):
+        refine(*command)
+    create_endpoint(name="Mirror", base_url="http://127.0.0.1:9/v1", model=str(student_path))
+    with pytest.raises(CommandError, match="Nothing answers at "):  # it was found, and asked
+        refine(*command)
 
 
 @pytest.mark.django_db

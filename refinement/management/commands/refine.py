@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +33,14 @@ from refinement.selectors.runs import run_progress, run_summary
 from refinement.services import runs
 from refinement.services.dispatch import delivered_to
 from refinement.services.errors import ServiceError
+from refinement.services.rounds import take_selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django.core.management.base import CommandParser
+
+    from refinement.models import Dataset
 
 USAGE = 2  # exit code where what was asked for cannot be: nothing was begun
 INTERRUPTED = 130
@@ -58,7 +62,12 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=sorted(FORMATS), help="of IN (default: as found)")
         parser.add_argument("--limit", type=int, metavar="N", help="the first N samples alone")
         teacher = parser.add_argument_group("teacher")
-        teacher.add_argument("--teacher", default=setup.EMBEDDED, metavar="embedded|URL")
+        teacher.add_argument(
+            "--teacher",
+            default=setup.EMBEDDED,
+            metavar="embedded|student|URL",
+            help="student: the registered teacher that serves the student's own model",
+        )
         teacher.add_argument("--teacher-model", default="", metavar="NAME")
         teacher.add_argument(
             "--teacher-key-variable",
@@ -69,12 +78,25 @@ class Command(BaseCommand):
         teacher.add_argument("--concurrency", type=int, metavar="N", help="requests at a time")
         teacher.add_argument("--max-tokens", type=int, metavar="N", help="of one reply")
         teacher.add_argument("--temperature", type=float)
+        teacher.add_argument(
+            "--budget-tokens", type=int, metavar="N", help="of one round; the run pauses before"
+        )
+        teacher.add_argument(
+            "--budget-cost", type=Decimal, metavar="AMOUNT", help="of one round, in your prices"
+        )
         student = parser.add_argument_group("student")
         student.add_argument("--student", default=setup.EMBEDDED, metavar="embedded|PATH")
         student.add_argument(
             "--template", choices=Student.Template.values, default=Student.Template.VICUNA
         )
         add_policy_options(parser)
+        parser.add_argument(
+            "--rounds",
+            type=int,
+            default=1,
+            metavar="N",
+            help="refine what one round kept again, N times in all; OUT gets the last selection",
+        )
         parser.add_argument(
             "--retry-failed", action="store_true", help="ask again for what failed before"
         )
@@ -114,8 +136,9 @@ class Command(BaseCommand):
             raise CommandError(f"{target} is not a file in a folder.", returncode=USAGE)
         if target == source.resolve():
             raise CommandError("IN and OUT are the same file: name another OUT.", returncode=USAGE)
-        if options["limit"] is not None and options["limit"] < 1:
-            raise CommandError("--limit takes a number of samples above 0.", returncode=USAGE)
+        for name in ("limit", "rounds"):
+            if options[name] is not None and options[name] < 1:
+                raise CommandError(f"--{name} takes a number above 0.", returncode=USAGE)
         self._check_teacher_options(options)
         found, _ = detect(source, record_limit=settings.RECORD_LIMIT_BYTES)
         if options["format"] and found != options["format"]:
@@ -124,7 +147,7 @@ class Command(BaseCommand):
             )
 
     def _check_teacher_options(self, options: dict[str, Any]) -> None:
-        if options["teacher"] != setup.EMBEDDED:
+        if options["teacher"] not in {setup.EMBEDDED, setup.STUDENT}:
             if not options["teacher_model"]:
                 raise CommandError(
                     "Name the teacher's model: --teacher-model NAME.", returncode=USAGE
@@ -133,7 +156,7 @@ class Command(BaseCommand):
         for name in ("teacher_model", "teacher_key_variable", *TEACHER_LIMITS):
             if options[name]:
                 raise CommandError(
-                    f"--{name.replace('_', '-')} goes with --teacher URL: the embedded teacher "
+                    f"--{name.replace('_', '-')} goes with --teacher URL: a registered teacher "
                     "has its own.",
                     returncode=USAGE,
                 )
@@ -150,23 +173,43 @@ class Command(BaseCommand):
     # -- The work ------------------------------------------------------------------------------
     def _refine(self, options: dict[str, Any]) -> Run:
         project = setup.command_line_project()
+        student = setup.find_student(path=options["student"])
         teacher = setup.find_teacher(
             url=options["teacher"],
             model=options["teacher_model"],
+            student=student,
             api_key_variable=options["teacher_key_variable"],
             **{field: options[name] for name, field in TEACHER_LIMITS.items()},
         )
-        student = setup.find_student(path=options["student"])
         dataset = setup.find_dataset(project=project, path=options["input"])
+        run = self._round(dataset, teacher, student, options, limit=options["limit"])
+        for number in range(2, options["rounds"] + 1):
+            dataset = take_selection(run=run, user=None)
+            self.line.say(
+                f"Round {number} of {options['rounds']} begins with the "
+                f"{dataset.sample_count:,} pairs that run {run.pk} kept."
+            )
+            run = self._round(dataset, teacher, student, options, limit=None)
+        return run
+
+    def _round(
+        self,
+        dataset: Dataset,
+        teacher: Endpoint,
+        student: Student,
+        options: dict[str, Any],
+        *,
+        limit: int | None,
+    ) -> Run:
         run, is_old = setup.find_run(
-            project=project,
             dataset=dataset,
             teacher=teacher,
             student=student,
             policy=policy_of(options),
             protocol=options["protocol"],
             template=options["template"],
-            limit=options["limit"],
+            limit=limit,
+            budget={name: options[name] for name in ("budget_tokens", "budget_cost")},
         )
         self._take_up(run, is_old=is_old, retry=options["retry_failed"])
         if run.status == Run.Status.RUNNING:
