@@ -158,6 +158,7 @@ def upload(page: Page, project: Project, path: Path, product: Product) -> Datase
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_role("button", name="Upload", exact=True).click()
     page.wait_for_url(re.compile(r"/datasets/\d+"))
+    page.get_by_role("button", name="Import", exact=True).click()
     dataset = Dataset.objects.get()
     product.wait_for("the import", lambda: reload(dataset).status == Dataset.Status.READY)
     assert reload(dataset).rejected_count == len(PAYLOADS)
