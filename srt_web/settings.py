@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
-from environs import Env
+from environs import Env, validate
 from pythonjsonlogger.core import RESERVED_ATTRS
 
 from srt_web.csp import content_security_policy
@@ -208,6 +208,11 @@ EMBEDDED_MODEL_DIR = Path(
     env.str("SRT_EMBEDDED_MODEL_DIR", default=str(DATA_DIR / "models" / "smollm2-135m-instruct"))
 )
 EMBEDDED_TEACHER_URL = env.str("SRT_EMBEDDED_TEACHER_URL", default="http://127.0.0.1:8791/v1")
+EMBEDDED_TEACHER_SERVER = env.str(
+    "SRT_EMBEDDED_TEACHER_SERVER",
+    default="auto",
+    validate=validate.OneOf(["auto", "llama", "transformers"]),
+)
 # Beside public addresses and the embedded one: networks in which teachers may be.
 TEACHER_NETWORKS: list[str] = env.list("SRT_TEACHER_NETWORKS", default=[])
 WEBHOOK_NETWORKS: list[str] = env.list("SRT_WEBHOOK_NETWORKS", default=[])

@@ -11,6 +11,7 @@ from refinement.embedded.errors import EmbeddedError
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
 
 def port_answers(port: int, host: str = "127.0.0.1") -> bool:
@@ -36,8 +37,15 @@ def http_answers(path: str, *, port: int, host: str = "127.0.0.1", name: str = "
 
 def wait_for_port(port: int, *, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
     """Return once ``process`` accepts connections. Raises EmbeddedError if it dies or dawdles."""
+    wait_until(lambda: port_answers(port), process=process, seconds=seconds)
+
+
+def wait_until(
+    ready: Callable[[], bool], *, process: subprocess.Popen[bytes], seconds: float
+) -> None:
+    """Return once ``ready()``. Raises EmbeddedError if ``process`` dies or dawdles before."""
     deadline = time.monotonic() + seconds
-    while not port_answers(port):
+    while not ready():
         if process.poll() is not None:
             raise EmbeddedError(f"{process.args!r} ended with status {process.returncode}.")
         if time.monotonic() > deadline:

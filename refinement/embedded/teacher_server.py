@@ -1,10 +1,14 @@
-"""The embedded teacher: ``transformers serve`` with the embedded model, OpenAI-compatible."""
+"""The embedded teacher: an OpenAI-compatible server with the embedded model.
+
+It is ``transformers serve`` where the processor multiplies bfloat16, else llama.cpp.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,8 +17,8 @@ from django.conf import settings
 
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.leash import leashed
-from refinement.embedded.model import ensure_embedded_model
-from refinement.embedded.ports import check_port_is_free, http_answers, wait_for_port
+from refinement.embedded.model import ensure_embedded_model, find_gguf
+from refinement.embedded.ports import check_port_is_free, http_answers, wait_until
 from refinement.embedded.processor import multiplies_bfloat16
 
 if TYPE_CHECKING:
@@ -29,28 +33,41 @@ def teacher_address() -> tuple[str, int]:
     return parts.hostname or "127.0.0.1", parts.port or 80
 
 
-def teacher_command(model_dir: Path) -> list[str]:
-    """The command line, by the interpreter that runs us, so that no PATH is needed.
+def is_llama() -> bool:
+    """Whether llama.cpp serves: as ``settings.EMBEDDED_TEACHER_SERVER`` says, else the quicker."""
+    chosen = settings.EMBEDDED_TEACHER_SERVER
+    if chosen == "auto":
+        return not multiplies_bfloat16() and find_spec("xllamacpp") is not None
+    return bool(chosen == "llama")
 
-    The cache is bounded: 1500 blocks of 16 tokens hold sixteen conversations of 1500 tokens. Left
-    to itself the server takes gigabytes; with 64 blocks of it, sixteen requests blocked each other
-    for good. bfloat16 halves the time of each token, but only where the processor multiplies in it:
-    emulated, it took eight times as long as float32.
-    """
+
+def teacher_command(model_dir: Path) -> list[str]:
+    """The command line, by the interpreter that runs us, so that no PATH is needed."""
     host, port = teacher_address()
+    command = _llama_command() if is_llama() else _transformers_command(model_dir)
+    return [sys.executable, *command, "--host", host, "--port", str(port)]
+
+
+def _llama_command() -> list[str]:
+    return ["-m", "refinement.embedded.llama_server", str(find_gguf())]
+
+
+def _transformers_command(model_dir: Path) -> list[str]:
+    """The cache is bounded: 1500 blocks of 16 tokens hold sixteen conversations of 1500 tokens.
+
+    Left to itself the server takes gigabytes; with 64 blocks of it, sixteen requests blocked each
+    other for good. bfloat16 halves the time of each token, but only where the processor multiplies
+    in it: emulated, it took eight times as long as float32.
+    """
     return [
-        sys.executable,
         str(Path(sys.executable).with_name("transformers")),
-        "serve",
+        *("serve", str(model_dir)),
         "--continuous-batching",
         *("--dtype", "bfloat16" if multiplies_bfloat16() else "float32"),
         *("--device", "cpu"),
         *("--cb-block-size", "16"),
         *("--cb-num-blocks", "1500"),
         *("--cb-max-batch-tokens", "512"),
-        *("--host", host),
-        *("--port", str(port)),
-        str(model_dir),
     ]
 
 
@@ -84,7 +101,7 @@ def running_teacher_server() -> Iterator[None]:
             leashed(teacher_command(model_dir)), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        wait_for_port(port, process=process, seconds=START_SECONDS)
+        wait_until(teacher_answers, process=process, seconds=START_SECONDS)
         yield
     finally:
         process.terminate()
@@ -97,7 +114,8 @@ def running_teacher_server() -> Iterator[None]:
 
 def require_serving_packages() -> None:
     """Raise EmbeddedError when the packages of the ``embedded`` extra are missing."""
-    if not Path(sys.executable).with_name("transformers").exists():
+    program = Path(sys.executable).with_name("transformers")
+    if not (find_spec("xllamacpp") if is_llama() else program.exists()):
         raise EmbeddedError(
             "The embedded teacher is not installed: run `pip install 'srt-web[embedded]'`, "
             "or start without it (--no-teacher)."

@@ -42,7 +42,7 @@ def embedded_teacher() -> Endpoint:
             "base_url": settings.EMBEDDED_TEACHER_URL,
             "model": str(settings.EMBEDDED_MODEL_DIR),
             "protocol": Endpoint.Protocol.STAGED,
-            "max_concurrency": 16,
+            "max_concurrency": 8,  # more would only make every pair wait for the others
             "max_tokens": 384,  # a model this small that is not done by then runs in a loop
             "temperature": 0.6,
             "timeout_seconds": 300.0,

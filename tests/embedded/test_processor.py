@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,10 +34,34 @@ def test_without_the_file_it_is_not(tmp_path: Path) -> None:
     assert multiplies_bfloat16(tmp_path / "absent") is False
 
 
-@pytest.mark.parametrize(("native", "dtype"), [(True, "bfloat16"), (False, "float32")])
-def test_the_teacher_multiplies_in_what_the_processor_can(
-    native: bool, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("native", "chosen", "words"),
+    [
+        (True, "auto", ["serve", "bfloat16"]),
+        (False, "auto", ["refinement.embedded.llama_server"]),
+        (True, "llama", ["refinement.embedded.llama_server"]),
+        (False, "transformers", ["serve", "float32"]),
+    ],
+)
+def test_the_teacher_is_served_by_what_is_quick_on_this_processor(
+    native: bool,
+    chosen: str,
+    words: list[str],
+    tmp_path: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    settings.EMBEDDED_TEACHER_SERVER = chosen
     monkeypatch.setattr(teacher_server, "multiplies_bfloat16", lambda: native)
-    command = teacher_server.teacher_command(tmp_path)
-    assert command[command.index("--dtype") + 1] == dtype
+    monkeypatch.setattr(teacher_server, "find_gguf", lambda: tmp_path / "model.gguf")
+    monkeypatch.setattr(teacher_server, "find_spec", lambda _: object())
+    assert set(words) < set(teacher_server.teacher_command(tmp_path))
+
+
+def test_without_llama_cpp_it_is_transformers(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMBEDDED_TEACHER_SERVER = "auto"
+    monkeypatch.setattr(teacher_server, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(teacher_server, "find_spec", lambda _: None)
+    assert not teacher_server.is_llama()

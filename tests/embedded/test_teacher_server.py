@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from refinement.method.pairs import TeacherReply
     from refinement.method.specs import TeacherSpec
 
-QUESTIONS = [f"Name {number} fruits." for number in range(2, 10)]
+QUESTIONS = [f"Name {number} fruits." for number in range(2, 5)]
 
 
 async def ask_all(spec: TeacherSpec) -> list[TeacherReply]:
@@ -35,8 +36,12 @@ async def ask_all(spec: TeacherSpec) -> list[TeacherReply]:
 
 @pytest.mark.real_model
 @pytest.mark.django_db
-def test_it_answers_many_at_once_and_is_gone_afterwards(embedded_model_dir: Path) -> None:
-    spec = teacher_spec(embedded_teacher())
+@pytest.mark.parametrize("server", ["llama", "transformers"])
+def test_it_answers_many_at_once_and_is_gone_afterwards(
+    server: str, embedded_model_dir: Path, settings: Any
+) -> None:
+    settings.EMBEDDED_TEACHER_SERVER = server
+    spec = replace(teacher_spec(embedded_teacher()), max_tokens=16)
     assert not teacher_answers()
     with running_teacher_server():
         assert teacher_answers()
@@ -51,9 +56,12 @@ def test_it_answers_many_at_once_and_is_gone_afterwards(embedded_model_dir: Path
         assert reply.finish_reason in {"stop", "length"}
 
 
+@pytest.mark.parametrize("server", ["llama", "transformers"])
 def test_without_its_packages_the_sentence_says_how_to_install_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: str, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings.EMBEDDED_TEACHER_SERVER = server
+    monkeypatch.setattr(teacher_server, "find_spec", lambda _: None)
     monkeypatch.setattr(teacher_server.sys, "executable", str(tmp_path / "python"))
     with pytest.raises(EmbeddedError, match=r"pip install 'srt-web\[embedded\]'.*--no-teacher"):
         teacher_server.require_serving_packages()
