@@ -30,8 +30,8 @@ def install(*, using: str = "default", **_: Any) -> None:
         return
     with transaction.atomic(using=using), connection.cursor() as cursor:
         _drop(connection)
-        _make_word_indexes(connection)
         rebuild(using=using)
+        _index_words(connection)
         for statement in wanted.values():
             cursor.execute(statement)
 
@@ -100,17 +100,24 @@ def _drop(connection: BaseDatabaseWrapper) -> None:
                 cursor.execute(f"DROP FUNCTION IF EXISTS {name}()")
 
 
-def _make_word_indexes(connection: BaseDatabaseWrapper) -> None:
+def _index_words(connection: BaseDatabaseWrapper) -> None:
+    """Make what is missing, and index what came while the triggers were down."""
     with connection.cursor() as cursor:
-        for table, index in words.TABLES.items():
-            if connection.vendor == "postgresql":
-                cursor.execute("SELECT to_regclass(%s)", [index])
-                if cursor.fetchone() == (None,):  # CREATE refuses while checks of keys are due
-                    cursor.execute(words.postgresql_index(table))
-                continue
-            cursor.execute(words.sqlite_table(index))
-            # What is newer than the newest known text; ids are never used twice.
-            cursor.execute(
-                f"{words.sqlite_add(table)} "
-                f"WHERE id > (SELECT COALESCE(MAX(id), 0) FROM {index}_docsize)"
-            )
+        if connection.vendor == "sqlite":
+            for table in words.TABLES.values():
+                cursor.execute(words.sqlite_table(table))
+            cursor.execute(words.sqlite_add_candidates())
+            cursor.execute(words.sqlite_add_samples())
+            return
+        kinds = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
+        cursor.execute(kinds, [words.CANDIDATES])
+        if cursor.fetchone() is None:  # CREATE refuses while checks of keys are due
+            cursor.execute(words.postgresql_candidate_index())
+        cursor.execute(kinds, [words.SAMPLES])
+        found = cursor.fetchone()
+        if found is not None and found[0] != "r":  # an index over all samples, of an earlier time
+            cursor.execute(f"DROP INDEX {words.SAMPLES}")
+        if found is None or found[0] != "r":
+            cursor.execute(words.postgresql_sample_table())
+        cursor.execute(words.postgresql_add_samples())
+        cursor.execute(words.postgresql_sample_index())

@@ -40,8 +40,14 @@ def sqlite_triggers() -> dict[str, str]:
         ):
             body = ";\n".join(_sqlite_count(table, row, sign) for row, sign in signs.items())
             found[f"{table}_{event.lower()}"] = (f"{event} ON {table}", body)
-    for table, index in words.TABLES.items():
-        found[index] = (f"INSERT ON {table}", words.sqlite_add(table, "NEW."))
+    found[words.CANDIDATES] = (
+        "INSERT ON refinement_candidate",
+        words.sqlite_add_candidate(),
+    )
+    found[words.SAMPLES] = (
+        "INSERT ON refinement_queueentry",
+        words.sqlite_add_samples("NEW.run_sample_id"),
+    )
     return {
         name: f"CREATE TRIGGER {{name}} AFTER {when}\nBEGIN\n{body};\nEND"
         for name, (when, body) in found.items()
@@ -124,6 +130,16 @@ def postgresql_triggers() -> dict[str, str]:
         "sample_insert": ("INSERT", "refinement_runsample", renew(failed)),
         "sample_update": ("UPDATE", "refinement_runsample", renew(changed)),
     }
+    found[words.SAMPLES] = (
+        "INSERT",
+        "refinement_queueentry",
+        words.postgresql_add_samples("new_rows"),
+    )
+    found[f"{words.SAMPLES}_delete"] = (
+        "DELETE",
+        "refinement_sample",
+        f"DELETE FROM {words.SAMPLES} WHERE id IN (SELECT id FROM old_rows)",
+    )
     for table in counts.COUNTED:
         for event, signs in _SIGNS.items():
             name = f"{table}_{event.lower()}"

@@ -11,6 +11,7 @@ from django.db.models import Sum
 from refinement.models import QueueEntry, Run, RunCount, RunSample, Sample, Verdict
 from refinement.readmodel.install import PREFIX, _present, install, rebuild, without_triggers
 from refinement.selectors.queue.counts import counts_of
+from refinement.selectors.queue.texts import has_words, ids_with_words
 from refinement.services.decisions import record_decision, undo_decision
 from refinement.services.run_counts import fold_counts
 from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
@@ -124,3 +125,32 @@ def test_another_runs_counts_are_its_own(room: Room) -> None:
     assert counts_of(other.run).total == 2
     assert Run.objects.count() == 2
     assert Sample.objects.count() == 9
+
+
+def test_words_are_known_once_a_pair_is_in_the_queue(room: Room) -> None:
+    """Not before: an import need not wait for them. And once, in however many runs."""
+    late = Sample.objects.create(
+        dataset=room.run.dataset, position=90, line=91, instruction="Unheard xylophone", response=""
+    )
+    waiting = RunSample.objects.create(run=room.run, sample=late, position=90)
+    assert not RunSample.objects.filter(has_words("xylophone")).exists()
+    record_decision(run_sample=waiting, user=room.owner, action="drop")
+    assert RunSample.objects.filter(has_words("xylophone")).get() == waiting
+    other = make_room("Other")
+    again = RunSample.objects.create(run=other.run, sample=late, position=0)
+    record_decision(run_sample=again, user=other.owner, action="drop")
+    for run, row in ((room.run, waiting), (other.run, again)):
+        assert RunSample.objects.filter(ids_with_words(run, "xylophone")).get() == row
+
+
+def test_words_that_were_missed_come_with_the_triggers(room: Room) -> None:
+    sample = room.pairs[3].sample
+    with without_triggers():
+        late = Sample.objects.create(
+            dataset=room.run.dataset, position=90, line=91, instruction="Late tuba", response=""
+        )
+        row = RunSample.objects.create(
+            run=room.run, sample=late, position=90, state="failed", error_reason="refusal"
+        )
+    assert RunSample.objects.filter(ids_with_words(room.run, "tuba")).get() == row
+    assert RunSample.objects.filter(has_words(sample.instruction.split()[0])).exists()

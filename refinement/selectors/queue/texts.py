@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
-from refinement.readmodel.words import TABLES, VECTOR
+from refinement.readmodel.words import CANDIDATES, SAMPLES, VECTOR
 
 if TYPE_CHECKING:
     from refinement.models import Run
@@ -86,10 +86,14 @@ def _matches(wanted: list[Wanted]) -> tuple[list[tuple[str, str, str]], list[str
     """For originals and for rewrites: the table, the condition on its row ``t``, the id's name."""
     if connection.vendor == "sqlite":
         query = _fts5(wanted)
-        return [(words, f"t.{words} MATCH %s", "rowid") for words in TABLES.values()], [query]
+        tables = (SAMPLES, CANDIDATES)
+        return [(words, f"t.{words} MATCH %s", "rowid") for words in tables], [query]
     query, parameters = _tsquery(wanted)
     vector = VECTOR.format(row="t.")
-    return [(table, f"{vector} @@ ({query})", "id") for table in TABLES], parameters
+    return [
+        (SAMPLES, f"t.words @@ ({query})", "id"),
+        ("refinement_candidate", f"{vector} @@ ({query})", "id"),
+    ], parameters
 
 
 def _fts5(wanted: list[Wanted]) -> str:
