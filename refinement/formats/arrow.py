@@ -50,7 +50,13 @@ def read_table(path: Path, container: str, record_limit: int, size_limit: int) -
                 yield _raw(row, value, record_limit, int(size * min(1.0, progress)))
     except FormatError:
         raise
-    except (pa.ArrowException, OSError, MemoryError, ValueError, OverflowError) as error:
+    except MemoryError:
+        raise FormatError(
+            None,
+            f"Behind row {row:,} this {container.capitalize()} file holds more at once than the "
+            "memory takes. Write it with smaller row groups, or split it.",
+        ) from None
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         what = (str(error).splitlines() or ["no reason given"])[0][:200]
         raise FormatError(
             None,

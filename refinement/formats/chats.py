@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from refinement.formats.errors import RecordError
 from refinement.formats.fields import check_record
-from refinement.formats.shape import EVERY, LAST, KeptAsIs, Parts
+from refinement.formats.shape import EVERY, LAST, KeptAsIs, Parts, asked, chosen_fields
 from refinement.formats.strict_json import kind
 from refinement.method.pairs import Pair, Turn
 
@@ -53,10 +53,7 @@ class ChatShape:
     def __init__(self, mapping: Mapping[str, str] | None = None, *, turns: str = LAST) -> None:
         if turns not in {LAST, EVERY}:
             raise ValueError(f"turns is 'last' or 'every', not {turns!r}")
-        self._theirs = {k: v for k, v in {**self.defaults, **(mapping or {})}.items() if v}
-        unknown = set(self._theirs) - set(self.fields)
-        if unknown:
-            raise ValueError(f"no field of {self.label}: {', '.join(sorted(unknown))}")
+        self._theirs = chosen_fields(type(self), mapping)
         self._list, self._role, self._content = (
             self._theirs.get(field, field) for field in self.required
         )
@@ -212,10 +209,8 @@ class ChatShape:
         messages = list(first.extra[self._list])
         for part in parts:
             u, a = (int(place) for place in part.layout)
-            pair = part.pair
-            asked = f"{pair.instruction}\n\n{pair.input}" if pair.input else pair.instruction
-            messages[u] = self._with_text(messages[u], asked)
-            messages[a] = self._with_text(messages[a], pair.response)
+            messages[u] = self._with_text(messages[u], asked(part.pair))
+            messages[a] = self._with_text(messages[a], part.pair.response)
         return {**first.extra, self._list: messages}
 
     def others(self, parts: Parts) -> dict[str, Any]:

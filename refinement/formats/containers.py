@@ -161,7 +161,7 @@ def _decode_line(
     decoder: StrictDecoder, text: str, line: int, *, ended: bool
 ) -> tuple[Any, RecordError | None]:
     try:
-        value, end = decoder.decode(text)
+        value, end = decoder.decode_line(text)
     except json.JSONDecodeError as error:
         if not ended and _may_be_cut(error):
             raise FormatError(

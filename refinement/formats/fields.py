@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from refinement.formats.errors import RecordError
 from refinement.formats.paths import MISSING, Path, get, path_in, replaced
-from refinement.formats.shape import LAST, GivenRewrite, Parts
+from refinement.formats.shape import LAST, GivenRewrite, Parts, chosen_fields
 from refinement.formats.strict_json import check_storable, kind
 from refinement.method.pairs import Pair, Turn
 
@@ -48,11 +48,7 @@ class FieldsShape:
     defaults: ClassVar[Mapping[str, str]] = {}  # ours → theirs
 
     def __init__(self, mapping: Mapping[str, str] | None = None, *, turns: str = LAST) -> None:  # noqa: ARG002
-        chosen = {**self.defaults, **(mapping or {})}
-        unknown = set(chosen) - set(self.fields)
-        if unknown:
-            raise ValueError(f"no field of {self.label}: {', '.join(sorted(unknown))}")
-        self._theirs = {field: theirs for field, theirs in chosen.items() if theirs}
+        self._theirs = chosen_fields(type(self), mapping)
         self._rewrites = [field for field in REWRITE_FIELDS if field in self._theirs]
         self._plain = {f: self._theirs.get(f) for f in OWN} == {f: f for f in OWN}
 
@@ -68,6 +64,10 @@ class FieldsShape:
 
     # -- In ---------------------------------------------------------------------------------------
     def read(self, record: dict[str, Any], *, escapes: bool) -> list[Parts]:
+        if self._plain and not escapes and list(record) == PLAIN_LAYOUT:
+            texts = instruction, input_, output = record.values()  # nearly every record
+            if set(map(type, texts)) == {str} and instruction and not instruction.isspace():
+                return [Parts(Pair(instruction, output, input_))]
         instruction = self._text(record, "instruction")
         response = self._text(record, "output")
         if not instruction or instruction.isspace():

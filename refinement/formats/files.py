@@ -46,6 +46,12 @@ def _table_in(path: Path, size_limit: int) -> tuple[str, bool]:
         return next(found, ""), source.packed
 
 
+def is_plain_text(path: Path) -> bool:
+    """Whether the file is neither a table nor packed: reading it takes what it has in bytes."""
+    table, packed = _table_in(path, SIZE_LIMIT)
+    return not table and not packed
+
+
 def read_text(source: TextSource, record_limit: int) -> tuple[str, Iterator[Raw]]:
     """The container of a text, told by how it begins, and its records. Raises FormatError."""
     text, line = first_text(source)

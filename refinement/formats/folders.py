@@ -32,7 +32,7 @@ def data_files(folder: Path, split: str = "") -> list[Path]:
     if (folder / "dataset_dict.json").is_file():
         listed = _json(folder / "dataset_dict.json").get("splits", [])
         chosen = _choose([str(name) for name in listed], split)
-        return data_files(folder / chosen)
+        return data_files(_inside(folder, chosen))
     if (folder / "state.json").is_file():
         told = _json(folder / "state.json").get("_data_files", [])
         return [_inside(folder, str(one["filename"])) for one in told]
@@ -144,7 +144,7 @@ def _choose(names: Sequence[str], split: str) -> str:
 def _inside(folder: Path, name: str) -> Path:
     """A file that the folder's own description names; it must lie in the folder."""
     path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+    if not path.is_relative_to(folder.resolve()) or not path.exists():
         raise FormatError(None, f"The folder names a file that is not in it: {name}.")
     return path
 

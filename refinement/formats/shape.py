@@ -59,6 +59,24 @@ class KeptAsIs(Exception):  # noqa: N818 - no fault: the record goes in, only no
         self.reason = reason
 
 
+def asked(pair: Pair) -> str:
+    """The user's turn where there is no place for an input: it stands below the instruction."""
+    return f"{pair.instruction}\n\n{pair.input}" if pair.input else pair.instruction
+
+
+def chosen_fields(shape: type[Shape], mapping: Mapping[str, str] | None) -> dict[str, str]:
+    """Ours → theirs: the shape's defaults, with what ``mapping`` changes or takes out.
+
+    Raises ValueError for a field that the shape does not have.
+    """
+    chosen = {**shape.defaults, **(mapping or {})}
+    named = {field: theirs for field, theirs in chosen.items() if theirs}
+    unknown = set(named) - set(shape.fields)
+    if unknown:
+        raise ValueError(f"no field of {shape.label}: {', '.join(sorted(unknown))}")
+    return named
+
+
 class Shape(Protocol):
     """One of ``registry.FORMATS``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from refinement.formats.errors import FormatError
@@ -45,14 +46,12 @@ class TextSource:
     """Reads a file once, front to back. ``read_bytes`` tells how far; use as a context manager."""
 
     def __init__(self, path: Path, size_limit: int = SIZE_LIMIT) -> None:
-        self._bytes = ByteSource(path, size_limit)
         self._newlines = 0
-        try:
+        with ExitStack() as opened:
+            self._bytes = opened.enter_context(ByteSource(path, size_limit))
             head = self._head()
             self._encoding, mark = _recognise(head)
-        except BaseException:
-            self._bytes.close()
-            raise
+            opened.pop_all()  # it stays open unless the file is refused
         self._waiting = head[mark:]
         self._decoder = codecs.getincrementaldecoder(self._encoding)("strict")
 

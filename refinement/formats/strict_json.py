@@ -11,6 +11,8 @@ import math
 import re
 from typing import Any
 
+import orjson
+
 from refinement.formats.errors import RecordError
 
 RECORD_LIMIT = 16 * 1024**2  # bytes of one record
@@ -25,6 +27,8 @@ KINDS = {
     dict: "an object",
     type(None): "null",
 }
+
+_EXACT = frozenset({int, bool, type(None)})
 
 # A string that has no end is taken whole, so that a hostile text costs one pass only.
 _STEP = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[\[{\]}]', re.DOTALL)
@@ -45,6 +49,18 @@ class StrictDecoder:
             parse_constant=self._constant,
             parse_int=self._integer,
         )
+
+    def decode_line(self, text: str) -> tuple[Any, int]:
+        """The same for a text that holds one value and, most likely, nothing behind it.
+
+        Plain records, as nearly all are, go past the hooks: ``orjson`` is several times as quick.
+        """
+        self._problem = None
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return self.decode(text)
+        return (value, len(text)) if _is_sure(value, text) else self.decode(text)
 
     def decode(self, text: str, start: int = 0) -> tuple[Any, int]:
         """The value at ``start`` and where it ends. No white space before it.
@@ -84,6 +100,26 @@ class StrictDecoder:
             self._note("", f"a number of {len(digits)} digits")
             return 0
         return int(digits)
+
+
+def _is_sure(value: Any, text: str) -> bool:
+    """Whether ``value`` is all that ``text`` says, as the strict decoder would have it.
+
+    It is for an object of texts, whole numbers and literals whose quotation marks are those of its
+    keys and texts: then no key stands twice. A float may be a number that ``orjson`` cut.
+    """
+    if type(value) is not dict:
+        return False
+    quotes = 2 * len(value)
+    for item in value.values():
+        if type(item) is str:
+            quotes += 2
+        elif type(item) not in _EXACT:
+            return False
+    if "\\" in text:
+        text = text.replace("\\\\", "")
+        return text.count('"') - text.count('\\"') == quotes
+    return text.count('"') == quotes
 
 
 def _skip_value(text: str, start: int) -> int:

@@ -49,7 +49,7 @@ class Survey:
         self._rewrites: Counter[str] = Counter()
         self._whole = Keys()
         self._bands = [Keys() for _ in range(BANDS)]
-        self._sketches: list[list[int]] = []  # not yet hashed
+        self._sketches = array("I")  # not yet hashed
         self._texts: list[str] = []
         self._random = random.Random(0)  # noqa: S311 - the same file has the same figures
 
@@ -74,8 +74,8 @@ class Survey:
             self._context += 1
         self._whole.append(hash(pair))
         if self._near and len(self._whole) <= MOST_NEAR:
-            self._sketches.append(_sketch(pair))
-            if len(self._sketches) == _AT_ONCE:
+            self._sketches.extend(_sketch(pair))
+            if len(self._sketches) == _AT_ONCE * PERMUTATIONS:
                 self._hash_bands()
         self._draw(pair)
 
@@ -88,10 +88,10 @@ class Survey:
 
     def _hash_bands(self) -> None:
         if self._sketches:
-            hashes = _band_hashes(np.array(self._sketches, dtype=np.uint32))
+            hashes = _band_hashes(np.frombuffer(self._sketches, dtype=np.uint32))
             for band, keys in enumerate(self._bands):
                 keys.extend(hashes[:, band])
-            self._sketches.clear()
+            self._sketches = array("I")
 
     # -- Duplicates -------------------------------------------------------------------------------
     def duplicates(self, *, near: bool) -> NDArray[np.bool_]:
@@ -125,14 +125,14 @@ class Survey:
 def _sketch(pair: Pair) -> list[int]:
     """The signature of the pair's words: PERMUTATIONS numbers of 32 bits."""
     sketch = RMinHash(num_perm=PERMUTATIONS, seed=1)
-    sketch.update([*pair.instruction.split(), *pair.input.split(), *pair.response.split()])
+    sketch.update(f"{pair.instruction} {pair.input} {pair.response}".split())
     rows: list[int] = sketch.digest()
     return rows
 
 
 def _band_hashes(sketches: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """One hash for each band of each signature. Shapes: (n, PERMUTATIONS) → (n, BANDS)."""
-    rows = sketches.reshape(len(sketches), BANDS, -1).astype(np.uint64)
+    """One hash for each band of each signature. Shapes: (n · PERMUTATIONS) → (n, BANDS)."""
+    rows = sketches.reshape(-1, BANDS, PERMUTATIONS // BANDS).astype(np.uint64)
     hashes = np.zeros(rows.shape[:2], dtype=np.uint64)
     for row in range(rows.shape[2]):
         hashes = (hashes ^ rows[:, :, row]) * _MIX

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count
@@ -24,14 +24,21 @@ REJECTED_PER_PAGE = 20
 SAMPLES_PER_PAGE = 5
 
 
+def _page(rows: QuerySet[Any], size: int, count: int, number: str | int) -> Page[Any]:
+    """A page of rows that are counted already: to count a million anew takes too long."""
+    paginator = Paginator(rows, size)
+    paginator.count = count  # type: ignore[misc] - a cached property
+    return paginator.get_page(number)
+
+
 def rejected_page(dataset: Dataset, number: str | int) -> Page[RejectedRow]:
     """One page of refused records in the order of the file; an unknown page is the nearest one."""
-    return Paginator(dataset.rejected_rows.all(), REJECTED_PER_PAGE).get_page(number)
+    return _page(dataset.rejected_rows.all(), REJECTED_PER_PAGE, dataset.rejected_count, number)
 
 
 def sample_page(dataset: Dataset, number: str | int) -> Page[Sample]:
     """One page of pairs in the order of the file; an unknown page is the nearest one."""
-    return Paginator(dataset.samples.all(), SAMPLES_PER_PAGE).get_page(number)
+    return _page(dataset.samples.all(), SAMPLES_PER_PAGE, dataset.sample_count, number)
 
 
 def rejected_lines(dataset: Dataset) -> Iterator[str]:
@@ -62,7 +69,7 @@ def kept_reasons(dataset: Dataset) -> list[tuple[str, int]]:
 
 def kept_page(dataset: Dataset, number: str | int) -> Page[KeptRecord]:
     """One page of the records that were kept as they are."""
-    return Paginator(dataset.kept_records.all(), SAMPLES_PER_PAGE).get_page(number)
+    return _page(dataset.kept_records.all(), SAMPLES_PER_PAGE, dataset.kept_count, number)
 
 
 def earlier_mapping(dataset: Dataset, places: Collection[str]) -> Dataset | None:

@@ -6,6 +6,7 @@ A stored file is a draft until somebody asks for its import. The reading itself 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -70,7 +71,8 @@ def create_dataset(
     name = clean_name(name, filename)
     slot = Dataset().file
     stored = store_upload(upload, storage=slot.storage, place=new_place())
-    try:
+    with ExitStack() as undo:
+        undo.callback(slot.storage.delete, stored.place)
         with transaction.atomic():
             dataset = Dataset.objects.create(
                 project=project,
@@ -85,9 +87,7 @@ def create_dataset(
             audit.record("dataset.uploaded", dataset, user=user, sha256=stored.sha256)
             if not draft:
                 wake("refinement.import_dataset", dataset.pk)
-    except BaseException:
-        slot.storage.delete(stored.place)
-        raise
+        undo.pop_all()
     return dataset
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinement.formats.registry import shape_of
 from refinement.formats.shape import LAST
+from refinement.formats.writing.targets import MESSAGES_TAGS, SHAREGPT_TAGS
 
 if TYPE_CHECKING:
     from refinement.models import Dataset, Run
@@ -80,18 +81,11 @@ def _entry(dataset: Dataset, options: ExportOptions) -> dict[str, Any] | None:
 
 
 def _chat_entry(shape: str, theirs: dict[str, str]) -> dict[str, Any]:
-    user, assistant = ("human", "gpt") if shape == "sharegpt" else ("user", "assistant")
-    tags = {
-        "role_tag": theirs["role"],
-        "content_tag": theirs["content"],
-        "user_tag": user,
-        "assistant_tag": assistant,
-        "system_tag": "system",
-    }
+    tags = SHAREGPT_TAGS if shape == "sharegpt" else MESSAGES_TAGS
     return {
         "formatting": "sharegpt",
         "columns": {"messages": theirs["messages"]},
-        "tags": tags,
+        "tags": tags | {"role_tag": theirs["role"], "content_tag": theirs["content"]},
     }
 
 

@@ -6,14 +6,18 @@ that was suspended past its lease, and whose work another took over, can change 
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from refinement.models import BulkAct, Dataset, Export, Push, Trial
 
     Held = BulkAct | Dataset | Export | Push | Trial
@@ -48,6 +52,15 @@ class Lease:
         ends = _next_end()
         self._write(lease_expires_at=ends, **changes)
         self._ends = ends
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction with which a renewal within it stands or falls."""
+        with ExitStack() as undo:
+            undo.callback(setattr, self, "_ends", self._ends)
+            with transaction.atomic():
+                yield
+            undo.pop_all()
 
     def finish(self, **changes: Any) -> None:
         """Write ``changes``, a status among them, and give the lease back. Raises LeaseLost."""

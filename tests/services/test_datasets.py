@@ -368,29 +368,33 @@ def test_a_second_delivery_changes_nothing(
 SLEEPER = """
 import os, signal
 from refinement.services.importing import Import
-whole = Import._batches
+save, saved = Import._save, []
 
-def batches(self):
-    for number, batch in enumerate(whole(self)):
-        if number == 3:
-            os.kill(os.getpid(), signal.SIGSTOP)
-        yield batch
+def sleep_once(self, batch):
+    if len(saved) == 3:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    saved.append(save(self, batch))
 
-Import._batches = batches
+Import._save = sleep_once
+"""
+BESIDE = """
+from refinement.services import import_feed
+import_feed.SMALL_BYTES = -1
 """
 
 
 class Worker:
-    """A process that imports one dataset, with a lease of half a second.
+    """A process that imports one dataset, with a lease of half a second, and a reader beside it.
 
-    A sleeper stops itself between two batches, where it holds no lock, and wakes by SIGCONT.
+    A sleeper reads for itself. It stops itself between two batches, where it holds no lock, and
+    wakes by SIGCONT.
     """
 
     def __init__(self, dataset: Dataset, database_url: str, *, sleeper: bool = False) -> None:
         self._dataset = dataset
         code = (
             "import django; django.setup()\n"
-            f"{SLEEPER if sleeper else ''}\n"
+            f"{SLEEPER if sleeper else BESIDE}\n"
             "from refinement.services.datasets import import_dataset\n"
             f"import_dataset(dataset_id={dataset.pk})\n"
         )

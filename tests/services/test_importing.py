@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 
 from refinement.models import Dataset, KeptRecord, Project, Sample
 from refinement.selectors.records import parts_of, shape_of_dataset
-from refinement.services import importing
+from refinement.services import import_reader, importing
 from refinement.services.datasets import (
     cancel_import,
     create_dataset,
@@ -133,7 +133,7 @@ def test_an_import_goes_on_from_what_is_stored(
     assert len(first) == 1714
     gone = timezone.now() - timedelta(seconds=1)
     Dataset.objects.update(lease_expires_at=gone)
-    monkeypatch.setattr(importing, "BATCH_RECORDS", 300)  # another version's
+    monkeypatch.setattr(import_reader, "BATCH_RECORDS", 300)  # another version's
     import_dataset(dataset_id=dataset.pk)
     dataset.refresh_from_db()
     assert (dataset.status, dataset.sample_count, dataset.rejected_count) == ("ready", 3000, 500)

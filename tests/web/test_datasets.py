@@ -238,6 +238,8 @@ def test_pairs_come_in_pages(house: House) -> None:
         )
         for number in range(2, 12)
     )
+    house.dataset.sample_count = 12
+    house.dataset.save()
     alone = page(house, house.dataset, "?part=samples&samples=2", **HTMX)
     assert "6–10 of 12" in alone
     assert "Question 7" in alone

@@ -33,7 +33,6 @@ class Container(Protocol):
     """Writes records to an open binary file. ``close`` finishes the file but leaves it open."""
 
     name: ClassVar[str]
-    label: ClassVar[str]
     suffix: ClassVar[str]
 
     def __init__(self, file: BinaryIO, *, scratch: Path) -> None: ...
@@ -48,7 +47,6 @@ class Container(Protocol):
 
 class JsonLines:
     name: ClassVar[str] = "jsonl"
-    label: ClassVar[str] = "JSON Lines"
     suffix: ClassVar[str] = ".jsonl"
 
     def __init__(self, file: BinaryIO, *, scratch: Path) -> None:  # noqa: ARG002
@@ -67,7 +65,6 @@ class JsonLines:
 
 class JsonArray(JsonLines):
     name = "json"
-    label = "JSON array"
     suffix = ".json"
     _next = b"[\n"
 
@@ -113,7 +110,6 @@ class Parquet(_Table):
     """Row groups of ``ROW_GROUP`` rows at most, Zstandard, and no metadata but the schema."""
 
     name: ClassVar[str] = "parquet"
-    label: ClassVar[str] = "Parquet"
     suffix: ClassVar[str] = ".parquet"
 
     def close(self) -> None:
@@ -137,7 +133,6 @@ class Csv(_Table):
     """
 
     name: ClassVar[str] = "csv"
-    label: ClassVar[str] = "CSV for spreadsheets"
     suffix: ClassVar[str] = ".csv"
     _mark = b"\xef\xbb\xbf"
 
@@ -178,7 +173,6 @@ class ExactCsv(Csv):
     """For programs: every cell as it is. A spreadsheet may run what is in it."""
 
     name = "csv_exact"
-    label = "CSV, exact"
     _mark = b""
 
     def _guard(self, text: str) -> str:

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 # Valid in JSON, but ends of line to many programs that read a file by lines.
 _LINE_ENDS = tuple((c.encode(), f"\\u{ord(c):04x}".encode()) for c in "\u0085\u2028\u2029")
 
 
-def json_lines(records: Iterable[Any], *, between: bytes = b"\n") -> bytes:
+def json_lines(records: Sequence[Any], *, between: bytes = b"\n") -> bytes:
     """Compact UTF-8, ``between`` two records and not behind the last. Keys keep their order."""
-    text = between.join(map(_dumped, records))
+    try:
+        text = between.join(map(orjson.dumps, records))
+    except TypeError:  # a number of more than 64 bits, which JSON and Python may well hold
+        text = between.join(map(_dumped, records))
     if not text.isascii():
         for end, escape in _LINE_ENDS:
             text = text.replace(end, escape)
@@ -31,5 +34,5 @@ def json_line(record: Any) -> bytes:
 def _dumped(record: Any) -> bytes:
     try:
         return orjson.dumps(record)
-    except TypeError:  # a number of more than 64 bits, which JSON and Python may well hold
+    except TypeError:
         return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()

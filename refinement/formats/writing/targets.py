@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refinement.formats.fields import own_values
+from refinement.formats.shape import asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,8 +35,6 @@ class Target:
     """
 
     name: str
-    label: str
-    hint: str
     write: Callable[[Pair, str], dict[str, Any]]
     entry: Mapping[str, Any] | None = None
     preference: bool = False
@@ -49,11 +48,6 @@ def with_further_fields(record: dict[str, Any], others: Mapping[str, Any]) -> di
             free = f"original_{free}"
         record[free] = value
     return record
-
-
-def asked(pair: Pair) -> str:
-    """The user's turn: the instruction, and its input below it."""
-    return f"{pair.instruction}\n\n{pair.input}" if pair.input else pair.instruction
 
 
 def _alpaca(pair: Pair, _: str) -> dict[str, Any]:
@@ -138,12 +132,23 @@ def _only_text(pair: Pair) -> None:
 
 
 _ALPACA_COLUMNS = {"prompt": "instruction", "query": "input"}
-_MESSAGES_TAGS = {
+# All of them or none: LLaMA-Factory forgets its own for those that are not named.
+MESSAGES_TAGS = {
     "role_tag": "role",
     "content_tag": "content",
     "user_tag": "user",
     "assistant_tag": "assistant",
     "observation_tag": "tool",
+    "function_tag": "function",
+    "system_tag": "system",
+}
+SHAREGPT_TAGS = {
+    "role_tag": "from",
+    "content_tag": "value",
+    "user_tag": "human",
+    "assistant_tag": "gpt",
+    "observation_tag": "observation",
+    "function_tag": "function_call",
     "system_tag": "system",
 }
 
@@ -152,60 +157,43 @@ TARGETS: dict[str, Target] = {
     for target in (
         Target(
             "alpaca",
-            "Alpaca",
-            "instruction, input, output",
             _alpaca,
             {"columns": {**_ALPACA_COLUMNS, "response": "output"}},
         ),
         Target(
             "sharegpt",
-            "ShareGPT",
-            "conversations of from and value",
             _sharegpt,
             {
                 "formatting": "sharegpt",
                 "columns": {"messages": "conversations"},
-                "tags": {"system_tag": "system"},
             },
         ),
         Target(
             "messages",
-            "Messages",
-            "messages of role and content, as OpenAI and TRL read them",
             _messages,
-            {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": _MESSAGES_TAGS},
+            {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": MESSAGES_TAGS},
         ),
         Target(
             "prompt_completion",
-            "Prompt and completion",
-            "two texts: TRL trains on the completion alone",
             _prompt_completion,
             {"columns": {"prompt": "prompt", "response": "completion"}},
         ),
         Target(
             "prompt_completion_chat",
-            "Prompt and completion, as messages",
-            "TRL puts them into the model's chat template",
             _prompt_completion_chat,
         ),
         Target(
             "dpo_chat",
-            "Preference pairs, as messages",
-            "TRL's DPO: prompt, chosen and rejected in the model's chat template",
             _dpo_chat,
             preference=True,
         ),
         Target(
             "dpo_text",
-            "Preference pairs, as text",
-            "TRL's DPO: prompt, chosen and rejected as plain texts",
             _dpo_text,
             preference=True,
         ),
         Target(
             "dpo_alpaca",
-            "Preference pairs, Alpaca",
-            "LLaMA-Factory's DPO: instruction, input, chosen, rejected",
             _dpo_alpaca,
             {
                 "ranking": True,
@@ -215,8 +203,6 @@ TARGETS: dict[str, Target] = {
         ),
         Target(
             "dpo_sharegpt",
-            "Preference pairs, ShareGPT",
-            "LLaMA-Factory's DPO: conversations, chosen, rejected",
             _dpo_sharegpt,
             {
                 "ranking": True,
@@ -226,7 +212,6 @@ TARGETS: dict[str, Target] = {
                     "chosen": "chosen",
                     "rejected": "rejected",
                 },
-                "tags": {"system_tag": "system"},
             },
             preference=True,
         ),
