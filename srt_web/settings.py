@@ -159,6 +159,8 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True  # serves STATICFILES_DIRS as they are: no collectstatic, no copy
 UPLOAD_LIMIT_BYTES = env.int("SRT_UPLOAD_LIMIT_BYTES", default=5 * 1024**3)
 RECORD_LIMIT_BYTES = env.int("SRT_RECORD_LIMIT_BYTES", default=16 * 1024**2)
+# A folder on the server from which admins may import; empty: there is none.
+IMPORT_FOLDER = env.str("SRT_IMPORT_FOLDER", default="")
 # A form without its files: an edited pair of a million characters, each up to 12 bytes as sent.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024**2
 FILE_UPLOAD_HANDLERS = ["refinement.web.uploads.LimitedUploadHandler"]

@@ -21,6 +21,7 @@ from refinement.selectors.workers import queues_alive
 from refinement.services import datasets as services
 from refinement.services.chunks import unfinished_uploads
 from refinement.services.errors import ServiceError
+from refinement.services.server_folder import is_open
 from refinement.services.submissions import AlreadySent, new_token, sent_once
 from refinement.web import prepare
 from refinement.web.forms import DatasetForm, add_service_error
@@ -84,6 +85,7 @@ def _upload_context(request: Request, project: Project, form: DatasetForm) -> di
         "limit": settings.UPLOAD_LIMIT_BYTES,
         "record_limit": settings.RECORD_LIMIT_BYTES,
         "unfinished": unfinished_uploads(project, request.user),
+        "server_folder": request.user.is_staff and is_open(),
     }
 
 

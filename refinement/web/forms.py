@@ -93,6 +93,13 @@ class DatasetForm(OnceForm):
         return self.cleaned_data
 
 
+class ServerFileForm(OnceForm):
+    """A file, or a dataset folder, within the server's folder."""
+
+    name = forms.CharField(max_length=1000, strip=False)
+    split = forms.CharField(max_length=100, required=False)
+
+
 if TYPE_CHECKING:  # Django's own class takes no parameter at run time
     _DatasetField = forms.ModelChoiceField[Dataset]
 else:

@@ -209,6 +209,7 @@ ELSEWHERE = {  # tested where their own subject is
     "logout": "test_accounts.py",
     "token-revoke": "test_tokens.py",
     "undo": "test_review.py",
+    "dataset-server-folder": "test_server_folder.py",
     "upload": "test_chunks.py",
     "upload-drop": "test_chunks.py",
     "withdraw": "test_review_people.py",
