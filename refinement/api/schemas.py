@@ -315,6 +315,7 @@ class ExportIn(Body):
     validation_percent: float = 0
     seed: int = 0
     kept_as_is: bool = True
+    policy: dict[str, Any] = Field(default_factory=dict)
 
 
 class ExportOut(Schema):

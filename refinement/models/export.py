@@ -80,10 +80,10 @@ class Push(models.Model):
     """
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Waiting"
-        PUSHING = "pushing", "Pushing"
-        DONE = "done", "Pushed"
-        FAILED = "failed", "Failed"
+        PENDING = "pending", gettext_lazy("Waiting")
+        PUSHING = "pushing", gettext_lazy("Pushing")
+        DONE = "done", gettext_lazy("Pushed")
+        FAILED = "failed", gettext_lazy("Failed")
 
     export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="pushes")
     repository = models.CharField(max_length=200)  # owner/name

@@ -9,7 +9,7 @@ from uuid import uuid4
 from django.db import connection, connections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _BEGIN = {
     # Deferred: Django's own BEGIN IMMEDIATE would keep every writer out. In WAL a reader keeps its
@@ -19,17 +19,32 @@ _BEGIN = {
 }
 
 
+_COPY = {
+    "sqlite": (
+        "CREATE TEMP TABLE {table} AS SELECT * FROM main.{table} WHERE 0",
+        "CREATE UNIQUE INDEX temp.{table}_id ON {table} (id)",
+        "CREATE INDEX temp.{table}_run_sample ON {table} (run_sample_id)",
+    ),
+    "postgresql": ("CREATE TEMP TABLE {table} (LIKE public.{table} INCLUDING INDEXES)",),
+}
+
+
 @contextmanager
-def snapshot() -> Iterator[str]:
+def snapshot(*, copies: Sequence[str] = ()) -> Iterator[str]:
     """An alias for ``QuerySet.using``: what it reads stays as it was when the first query ran.
 
-    It is a connection of its own, so that the caller may write through the usual one meanwhile.
+    It is a connection of its own, so that the caller may write through the usual one meanwhile. Of
+    each table of a run's samples in ``copies`` it has an empty one of its own, which hides the real
+    one under the same name, and which it may write to.
     """
     alias = f"snapshot-{uuid4().hex}"
     own = connection.copy(alias)
     connections[alias] = own
     try:
         with own.cursor() as cursor:
+            for table in copies:
+                for statement in _COPY[own.vendor]:
+                    cursor.execute(statement.format(table=table))
             cursor.execute(_BEGIN[own.vendor])
         yield alias
     finally:

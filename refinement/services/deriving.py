@@ -21,7 +21,7 @@ from refinement.services.dispatch import wake_now
 from refinement.services.verdicts import STAMP, WRITTEN, begin, complete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -115,6 +115,13 @@ class Derivation:
             turned = sum((v.kept, v.chosen_id) != old for v, old in changed)
             policies.note_changes(run=self.run, version=version, changed=turned)
         return True
+
+    def judge_in_memory(self, verdicts: Sequence[Verdict], rows: Mapping[int, RunSample]) -> None:
+        """Give these verdicts, of samples that are scored to the end, as the policy has them."""
+        scores, candidates = _scores(list(rows.values()))
+        for verdict in verdicts:
+            pk = verdict.run_sample_id
+            self._write(verdict, rows[pk], scores[pk], candidates[pk])
 
     def _verdicts(self, rows: dict[int, RunSample]) -> list[Verdict]:
         """Of the samples that are still as they were when they were chosen."""

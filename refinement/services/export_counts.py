@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import DEFAULT_DB_ALIAS
 
 from refinement.services.export_options import ExportOptions
+from refinement.services.export_policy import estimate_kept
 from refinement.services.export_stream import ExportStream
 from refinement.services.exports import source_of
 
@@ -43,6 +44,10 @@ def count_leaving(
     """Raises ServiceError for options that ``create_export`` would refuse."""
     checked = ExportOptions.from_dict(options)
     dataset = source_of(run, dataset, checked)
+    if run and checked.spec:
+        kept = checked.include == "kept"
+        selected = estimate_kept(run, checked.spec) if kept else run.run_samples.count()
+        return _estimate(selected, checked)
     stream = ExportStream(dataset, run, checked, DEFAULT_DB_ALIAS)
     counts = stream.counts()
     selected = counts.kept if checked.include == "kept" else counts.total
@@ -65,5 +70,6 @@ def _estimate(selected: int, options: ExportOptions) -> LeavingCounts:
         or options.validation_percent
         or options.deduplicate
         or options.target is not None
+        or options.policy
     )
     return LeavingCounts(rows - validation, validation, exact=plain)

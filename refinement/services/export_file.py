@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from refinement.formats.writing.containers import CONTAINERS, Container
 from refinement.selectors.snapshot import snapshot
+from refinement.services import export_policy
 from refinement.services.errors import ServiceError
 from refinement.services.export_stream import ExportStream
 
@@ -114,7 +115,11 @@ def write_files(
     part = folder.with_name(f".{folder.name}.{uuid4().hex}.part")
     try:
         part.mkdir(parents=True)
-        with snapshot() as using:
+        with snapshot(copies=[export_policy.TABLE] if options.policy else []) as using:
+            if run and options.spec:
+                export_policy.judge_anew(
+                    run, options.spec, using=using, while_working=lambda: on_progress(0, 0)
+                )
             stream = ExportStream(dataset, run, options, using)
             written = _write(stream, part, on_progress)
         for name, text in papers(written).items():

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 from django.core import signing
+from django.utils.translation import gettext
 
 from refinement.models import Export
 from refinement.services.errors import ServiceError
@@ -17,7 +18,9 @@ LONGEST = timedelta(days=90)
 def sign_link(*, export: Export, valid_for: timedelta) -> str:
     """What names ``export`` in a link. Raises ServiceError for a time that is not sensible."""
     if not timedelta(0) < valid_for <= LONGEST:
-        raise ServiceError(f"A link is valid for up to {LONGEST.days} days.")
+        raise ServiceError(
+            gettext("A link is valid for up to %(days)s days.") % {"days": LONGEST.days}
+        )
     ends = int(time.time() + valid_for.total_seconds())
     return signing.dumps([export.pk, ends], salt=_SALT)
 

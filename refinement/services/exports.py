@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.models import Export
-from refinement.services import audit, webhooks
+from refinement.services import audit, export_policy, webhooks
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.export_file import Written, write_files
@@ -65,15 +66,25 @@ def create_export(
 def source_of(run: Run | None, dataset: Dataset | None, options: ExportOptions) -> Dataset:
     """The dataset that the pairs are of. Raises ServiceError for what it cannot give."""
     if run is not None:
+        if options.spec:
+            export_policy.check(run, options.spec)
         return run.dataset
     if dataset is None:
         raise ValueError("an export is of a run or of a dataset")
     if dataset.status != dataset.Status.READY:
-        raise ServiceError(f"“{dataset.name}” is not imported, so there is nothing to export yet.")
+        raise ServiceError(
+            gettext("“%(name)s” is not imported, so there is nothing to export yet.")
+            % {"name": dataset.name}
+        )
     if options.preference:
-        raise ServiceError("Preference pairs come from a run: a dataset has one response each.")
-    if options.filter or options.top_percent or set(options.columns) - {"lineage"}:
-        raise ServiceError("Filters, the best part and scores come from a run: export a run.")
+        raise ServiceError(
+            gettext("Preference pairs come from a run: a dataset has one response each.")
+        )
+    of_runs = options.filter or options.top_percent or options.policy
+    if of_runs or set(options.columns) - {"lineage"}:
+        raise ServiceError(
+            gettext("Filters, the best part and scores come from a run: export a run.")
+        )
     return dataset
 
 
@@ -169,7 +180,7 @@ def cancel_export(*, export: Export) -> None:
         status=Export.Status.CANCELLED, lease_expires_at=None
     )
     if not stopped:
-        raise ServiceError("This export has ended already, so it cannot be cancelled.")
+        raise ServiceError(gettext("This export has ended already, so it cannot be cancelled."))
 
 
 def delete_export(*, export: Export) -> None:

@@ -14,6 +14,7 @@ from refinement.method.prompt_set import PromptSet
 from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec, same_model
 from refinement.models import Score
 from refinement.selectors.lineage import lineage
+from refinement.services.export_policy import with_policy
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,7 +36,7 @@ def build_manifest(
     manifest: dict[str, Any] = {
         "srt_web": _version(),
         "created_at": (created_at or timezone.now()).isoformat(),
-        "options": options.as_dict(),
+        "options": _without_paths(options),
         "files": [_file(file) for file in written.files],
         "rows": written.rows,
         "left_out": dict(sorted(written.left_out.items())),
@@ -48,7 +49,16 @@ def build_manifest(
     }
     if written.example:
         manifest["first_not_of_this_shape"] = written.example
+    if run and options.spec:
+        run = with_policy(run, options.spec)
     return manifest | (_of_run(run, written) if run else {})
+
+
+def _without_paths(options: ExportOptions) -> dict[str, Any]:
+    told = options.as_dict()
+    if told["policy"]:
+        told["policy"] = told["policy"] | {"encoder": _last_part(told["policy"]["encoder"])}
+    return told
 
 
 def _file(file: Any) -> dict[str, Any]:

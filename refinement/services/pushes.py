@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from refinement.models import Export, Push
 from refinement.services import hub_upload
@@ -47,7 +48,7 @@ def create_push(
 ) -> Push:
     """Ask for the upload of a ready export. Raises ServiceError."""
     if export.status != Export.Status.READY:
-        raise ServiceError("Only an export that is written can be pushed.")
+        raise ServiceError(gettext("Only an export that is written can be pushed."))
     check_names(repository, token_variable)
     with transaction.atomic():
         push = Push.objects.create(
@@ -64,9 +65,12 @@ def create_push(
 def check_names(repository: str, token_variable: str) -> None:
     """Raises ServiceError."""
     if not _REPOSITORY.fullmatch(repository):
-        raise ServiceError(f"“{repository}” is no name of a repository: it is owner/name.")
+        raise ServiceError(
+            gettext("“%(name)s” is no name of a repository: it is owner/name.")
+            % {"name": repository}
+        )
     if not _TOKEN_VARIABLES.fullmatch(token_variable):
-        raise ServiceError("The token's variable is HF_TOKEN, or begins with HF_TOKEN_.")
+        raise ServiceError(gettext("The token's variable is HF_TOKEN, or begins with HF_TOKEN_."))
 
 
 def push_export(*, push_id: int) -> None:

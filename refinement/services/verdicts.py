@@ -39,7 +39,7 @@ def complete(
     judgement, chosen = judged
     begin(verdict, policy, version, judgement.instruction)
     _write(verdict, "response", judgement.response)
-    verdict.chosen = None if chosen == Version.ORIGINAL else candidates[chosen.value]
+    verdict.chosen_id = None if chosen == Version.ORIGINAL else candidates[chosen.value].pk
     verdict.kept = judgement.kept
     verdict.code = judgement.code
     verdict.sentence = judgement.sentence

@@ -5,26 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.http import QueryDict
+from django.utils.translation import gettext, gettext_lazy
 
 from refinement.formats.writing.containers import CONTAINERS
 from refinement.formats.writing.targets import AS_IMPORTED, TARGETS
 from refinement.services.export_options import COLUMNS, SIGNALS, filter_of
 from refinement.services.pushes import TOKEN_VARIABLE
+from refinement.web import export_words as words
 from refinement.web.forms import OnceForm
+from refinement.web.policy_forms import WhatIfForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_FOR_TRAINING = [(name, words.SHAPES[name]) for name, t in TARGETS.items() if not t.preference]
+_FOR_PREFERENCE = [(name, words.SHAPES[name]) for name, t in TARGETS.items() if t.preference]
 _SHAPES = [
-    (AS_IMPORTED, "As it was imported"),
-    (
-        "For training",
-        [(t.name, f"{t.label} – {t.hint}") for t in TARGETS.values() if not t.preference],
-    ),
-    (
-        "Preference pairs",
-        [(t.name, f"{t.label} – {t.hint}") for t in TARGETS.values() if t.preference],
-    ),
+    (AS_IMPORTED, words.SHAPES[AS_IMPORTED]),
+    (gettext_lazy("For training"), _FOR_TRAINING),
 ]
 
 
@@ -32,39 +31,43 @@ class DatasetExportForm(OnceForm):
     """What leaves of a dataset as it was imported."""
 
     shape = forms.ChoiceField(
-        choices=[choice for choice in _SHAPES if choice[0] != "Preference pairs"],
+        label=gettext_lazy("Shape"),
+        choices=_SHAPES,
         initial=AS_IMPORTED,
-        help_text="All further fields of a record come along in every shape.",
+        help_text=gettext_lazy("All further fields of a record come along in every shape."),
     )
     container = forms.ChoiceField(
-        label="File",
-        choices=[(name, container.label) for name, container in CONTAINERS.items()],
+        label=gettext_lazy("File"),
+        choices=[(name, words.CONTAINERS[name]) for name in CONTAINERS],
         initial="jsonl",
     )
     validation_percent = forms.FloatField(
-        label="Validation, %",
+        label=gettext_lazy("Validation, %"),
         min_value=0,
         max_value=90,
         initial=0,
         required=False,
-        help_text="Goes into a file of its own; 0: one file.",
+        help_text=gettext_lazy("Goes into a file of its own; 0: one file."),
         widget=forms.NumberInput(attrs={"step": "any"}),
     )
     seed = forms.IntegerField(
+        label=gettext_lazy("Seed"),
         initial=0,
         required=False,
-        help_text="Chooses which; the same pairs at every export.",
+        help_text=gettext_lazy("Chooses which; the same pairs at every export."),
     )
     deduplicate = forms.BooleanField(
-        label="Without duplicates",
+        label=gettext_lazy("Without duplicates"),
         required=False,
-        help_text="Of pairs whose texts are the same, only the first leaves.",
+        help_text=gettext_lazy("Of pairs whose texts are the same, only the first leaves."),
     )
     kept_as_is = forms.BooleanField(
-        label="With the records kept as they are",
+        label=gettext_lazy("With the records kept as they are"),
         required=False,
         initial=True,
-        help_text="They held nothing to refine. They only leave in the shape of the import.",
+        help_text=gettext_lazy(
+            "They held nothing to refine. They only leave in the shape of the import."
+        ),
     )
 
     def options(self) -> dict[str, Any]:
@@ -88,36 +91,53 @@ class RunExportForm(DatasetExportForm):
     """What leaves of a run."""
 
     include = forms.ChoiceField(
-        label="Pairs",
-        choices=[("kept", "Only the kept pairs"), ("all", "All pairs of the run")],
+        label=gettext_lazy("Pairs"),
+        choices=[
+            ("kept", gettext_lazy("Only the kept pairs")),
+            ("all", gettext_lazy("All pairs of the run")),
+        ],
         initial="kept",
         widget=forms.RadioSelect,
     )
     columns = forms.MultipleChoiceField(
-        choices=[(name, f"{name.capitalize()}: {what}") for name, what in COLUMNS.items()],
+        choices=[(name, words.COLUMNS[name]) for name in COLUMNS],
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
     top_percent = forms.FloatField(
-        label="Only the best, %",
+        label=gettext_lazy("Only the best, %"),
         min_value=0,
         max_value=100,
         required=False,
-        help_text="Of what would leave; empty: all of it. The paper's small setting takes 2 %.",
+        help_text=gettext_lazy(
+            "Of what would leave; empty: all of it. The paper's small setting takes 2 %."
+        ),
         widget=forms.NumberInput(attrs={"step": "any"}),
     )
     top_by = forms.ChoiceField(
-        label="Best by", choices=[*SIGNALS.items()], initial="ifd", required=False
+        label=gettext_lazy("Best by"),
+        choices=[(name, words.SIGNALS[name]) for name in SIGNALS],
+        initial="ifd",
+        required=False,
     )
     filter = forms.CharField(required=False, max_length=2000, widget=forms.HiddenInput)
+    # Of a what-if, as in its page's address.
+    policy = forms.CharField(required=False, max_length=2000, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["shape"].choices = _SHAPES  # type: ignore[attr-defined]
+        self.fields["shape"].choices = [  # type: ignore[attr-defined]
+            *_SHAPES,
+            (gettext_lazy("Preference pairs"), _FOR_PREFERENCE),
+        ]
+
+    def clean_policy(self) -> dict[str, Any]:
+        return policy_in(self.cleaned_data["policy"])
 
     def options(self) -> dict[str, Any]:
         given = self.cleaned_data
         return super().options() | {
+            "policy": given["policy"],
             "include": given["include"],
             "columns": given["columns"],
             "top_percent": given.get("top_percent"),
@@ -126,10 +146,25 @@ class RunExportForm(DatasetExportForm):
         }
 
 
+def policy_in(query: str) -> dict[str, Any]:
+    """The policy of a what-if's address; empty for the run's own. Raises ValidationError."""
+    if not query:
+        return {}
+    form = WhatIfForm(QueryDict(query))
+    if not form.is_valid():
+        raise forms.ValidationError(gettext("This policy makes no sense. Choose it again."))
+    return form.policy().as_dict()
+
+
 class LinkForm(forms.Form):
     days = forms.TypedChoiceField(
-        label="Valid for",
-        choices=[(1, "a day"), (7, "a week"), (30, "30 days"), (90, "90 days")],
+        label=gettext_lazy("Valid for"),
+        choices=[
+            (1, gettext_lazy("a day")),
+            (7, gettext_lazy("a week")),
+            (30, gettext_lazy("30 days")),
+            (90, gettext_lazy("90 days")),
+        ],
         coerce=int,
         initial=7,
     )
@@ -137,18 +172,26 @@ class LinkForm(forms.Form):
 
 class PushForm(OnceForm):
     repository = forms.CharField(
+        label=gettext_lazy("Repository"),
         max_length=193,
-        help_text="On huggingface.co, as <code>owner/name</code>. It is made if it does not exist.",
+        help_text=gettext_lazy(
+            "On huggingface.co, as <code>owner/name</code>. It is made if it does not exist."
+        ),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
     )
     token_variable = forms.CharField(
-        label="Variable of the token",
+        label=gettext_lazy("Variable of the token"),
         max_length=80,
         initial=TOKEN_VARIABLE,
-        help_text="The name of the environment variable that holds a token with the right to "
-        "write, set where the workers run. Never the token itself.",
+        help_text=gettext_lazy(
+            "The name of the environment variable that holds a token with the right to write, "
+            "set where the workers run. Never the token itself."
+        ),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
     )
     private = forms.BooleanField(
-        required=False, initial=True, help_text="Only counts for a repository that is made now."
+        label=gettext_lazy("Private"),
+        required=False,
+        initial=True,
+        help_text=gettext_lazy("Only counts for a repository that is made now."),
     )

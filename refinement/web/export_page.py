@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from refinement.models import Export, Push
@@ -35,7 +36,9 @@ POLL_SECONDS = 2
 def manifest(request: Request, export_id: int) -> HttpResponse:
     export = access.export_for(request.user, export_id)
     if export.status != Export.Status.READY:
-        messages.error(request, "The manifest comes with the file, which is not written yet.")
+        messages.error(
+            request, gettext("The manifest comes with the file, which is not written yet.")
+        )
         of = export.run or export.source
         return redirect("exports" if export.run else "dataset-exports", of.pk)
     if request.htmx and request.GET.get("part") == "live":
@@ -87,7 +90,7 @@ def link(request: Request, export_id: int) -> HttpResponse:
     export = _owned(request, export_id)
     form = LinkForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Choose how long the link is valid.")
+        messages.error(request, gettext("Choose how long the link is valid."))
         return redirect("export-manifest", export.pk)
     signed = sign_link(export=export, valid_for=timedelta(days=form.cleaned_data["days"]))
     address = request.build_absolute_uri(reverse("export-link-file", args=[signed]))
@@ -106,7 +109,7 @@ def push(request: Request, export_id: int) -> HttpResponse:
             pushes.create_push(export=export, user=request.user, **given)
             submission.location = reverse("export-manifest", args=[export.pk])
     except AlreadySent:
-        messages.info(request, "This push was asked for already, once.")
+        messages.info(request, gettext("This push was asked for already, once."))
     except ServiceError as error:
         add_service_error(form, error)
         return _page(request, export, push_form=form, status=422)
@@ -116,7 +119,7 @@ def push(request: Request, export_id: int) -> HttpResponse:
 def _owned(request: Request, export_id: int) -> Export:
     export = access.export_for(request.user, export_id, at_least="owner")
     if export.status != Export.Status.READY:
-        raise Http404("Not written yet.")
+        raise Http404(gettext("Not written yet."))
     return export
 
 
@@ -126,7 +129,9 @@ def linked(request: HttpRequest, signed: str, name: str = "") -> HttpResponseBas
     """What a signed link leads to: the data, or all files as a zip archive where there are more."""
     export = export_of_link(signed)
     if export is None:
-        raise Http404("This link is not valid any more. Ask whoever gave it to you for a new one.")
+        raise Http404(
+            gettext("This link is not valid any more. Ask whoever gave it to you for a new one.")
+        )
     try:
         if name:
             return send_file(export, name)
@@ -134,7 +139,7 @@ def linked(request: HttpRequest, signed: str, name: str = "") -> HttpResponseBas
             return send_all(export)
         return send_file(export, names_of(export)[0])
     except FileNotFoundError:
-        raise Http404("The file is gone from the server.") from None
+        raise Http404(gettext("The file is gone from the server.")) from None
 
 
 urlpatterns = [

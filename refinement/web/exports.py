@@ -6,11 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_GET, require_POST
 
+from refinement.method.specs import PolicySpec
 from refinement.models import Dataset, Export, Run
 from refinement.selectors import access
 from refinement.selectors.export_preview import export_preview, first_selected
@@ -18,12 +21,14 @@ from refinement.selectors.workers import queues_alive
 from refinement.services import exports as services
 from refinement.services.errors import ServiceError
 from refinement.services.export_counts import count_leaving
-from refinement.services.export_options import filter_of
+from refinement.services.export_options import ExportOptions, filter_of
 from refinement.services.submissions import AlreadySent, new_token, sent_once
+from refinement.web import policy_forms
 from refinement.web.export_files import file_stem, names_of, send_all, send_file
-from refinement.web.export_forms import DatasetExportForm, RunExportForm
+from refinement.web.export_forms import DatasetExportForm, RunExportForm, policy_in
 from refinement.web.forms import add_service_error
 from refinement.web.http import Request, live, live_response
+from refinement.web.queue_panel import in_words
 
 if TYPE_CHECKING:
     from django.http import HttpResponseBase
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2
 PREVIEW_PAIRS = 2
-_FILE_GONE = "The stored file is gone from the server. Export again."
+_FILE_GONE = gettext_noop("The stored file is gone from the server. Export again.")
 
 
 @require_GET
@@ -49,6 +54,9 @@ def _index(request: Request, of: Run | Dataset) -> HttpResponse:
         return live_response(request, *_live_part(request, of))
     narrowed = request.GET.copy()
     initial = {"token": new_token(), "filter": narrowed.urlencode()}
+    initial["policy"] = narrowed.get("policy", "")
+    if filter_of(narrowed.urlencode()):
+        initial["include"] = "all"  # of what the queue shows
     return _page(request, of, _form(of)(initial=initial))
 
 
@@ -71,7 +79,7 @@ def _new(request: Request, of: Run | Dataset) -> HttpResponse:
             services.create_export(**_named(of), user=request.user, options=form.options())
             submission.location = _place(of)
     except AlreadySent:
-        messages.info(request, "This export was asked for already, once.")
+        messages.info(request, gettext("This export was asked for already, once."))
     except ServiceError as error:
         add_service_error(form, error)
         return _page(request, of, form, status=422)
@@ -135,7 +143,8 @@ def _page(
             "run": of,
             "preview": export_preview(of),
             "first": first_selected(of, PREVIEW_PAIRS),
-            "narrowed": filter_of(query.urlencode()),
+            "narrowed": _in_words(filter_of(query.urlencode())),
+            "policy": _policy_in_words(form["policy"].value()),
             "new_url": reverse("export-new", args=[of.pk]),
             "count_url": reverse("export-count", args=[of.pk]),
         }
@@ -148,6 +157,19 @@ def _page(
     if not form.is_bound:
         context |= _counted(of, _as_sent(form))
     return render(request, "exports/page.html", context, status=status)
+
+
+def _in_words(narrowed: dict[str, str]) -> str:
+    queue = ExportOptions(filter=narrowed).queue
+    return in_words(queue) if queue else ""
+
+
+def _policy_in_words(query: str | None) -> str:
+    try:
+        policy = policy_in(query or "")
+    except ValidationError as error:
+        return str(error.messages[0])
+    return policy_forms.in_words(PolicySpec.from_dict(policy)) if policy else ""
 
 
 def _as_sent(form: DatasetExportForm) -> QueryDict:
@@ -192,7 +214,9 @@ def cancel(request: Request, export_id: int) -> HttpResponse:
 def delete(request: Request, export_id: int) -> HttpResponse:
     export = access.export_for(request.user, export_id, at_least="owner")
     services.delete_export(export=export)
-    messages.success(request, "Deleted: its files are gone, and links to them lead nowhere.")
+    messages.success(
+        request, gettext("Deleted: its files are gone, and links to them lead nowhere.")
+    )
     return redirect(_place(export.run or export.source))
 
 
@@ -205,7 +229,7 @@ def download(request: Request, export_id: int, name: str = "") -> HttpResponseBa
     try:
         return send_file(export, name or names_of(export)[0])
     except FileNotFoundError:
-        messages.error(request, _FILE_GONE)
+        messages.error(request, gettext(_FILE_GONE))
         return redirect(_place(export.run or export.source))
 
 
@@ -217,7 +241,7 @@ def download_all(request: Request, export_id: int) -> HttpResponseBase:
     try:
         return send_all(export)
     except FileNotFoundError:
-        messages.error(request, _FILE_GONE)
+        messages.error(request, gettext(_FILE_GONE))
         return redirect(_place(export.run or export.source))
 
 
@@ -225,7 +249,7 @@ def _ready(request: Request, export_id: int) -> Export | HttpResponse:
     export = access.export_for(request.user, export_id)
     if export.status == Export.Status.READY:
         return export
-    messages.error(request, "This file is not written yet.")
+    messages.error(request, gettext("This file is not written yet."))
     return redirect(_place(export.run or export.source))
 
 
@@ -234,7 +258,7 @@ def manifest_file(request: Request, export_id: int) -> HttpResponse:
     """The manifest to keep beside the file."""
     export = access.export_for(request.user, export_id)
     if export.status != Export.Status.READY:
-        raise Http404("Not written yet.")
+        raise Http404(gettext("Not written yet."))
     text = json.dumps(export.manifest, indent=2, ensure_ascii=False) + "\n"
     response = HttpResponse(text, content_type="application/json; charset=utf-8")
     name = f"{file_stem(export)}.manifest.json"

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from refinement.models import Dataset, Membership, Project, User
+from refinement.models import Dataset, Export, Membership, Project, User
 from refinement.services import chunks
+from refinement.services.datasets import import_dataset
+from refinement.services.dispatch import delivered_to
+from refinement.services.exports import write_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,3 +131,63 @@ def test_a_bad_file_says_why_at_once(me: Visitor, tmp_path: Path) -> None:
     alert = me.page.get_by_role("alert")
     expect(alert).to_contain_text("Line 3: a quotation mark is opened in this row")
     expect(me.page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
+
+
+def test_a_mapped_file_leaves_in_another_shape(me: Visitor, tmp_path: Path) -> None:
+    """From an upload whose fields are chosen by hand to files on the visitor's own disk."""
+    page = me.page
+    records = [
+        {"id": n, "task": f"Name fruit {n % 8}.", "cases": [{"good": f"Apple {n % 8}."}]}
+        for n in range(10)
+    ]
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
+    lines.insert(3, '{"id": 99, "task": "Cut o')
+    (tmp_path / "fruit.jsonl").write_text("\n".join(lines) + "\n")
+    page.locator("input[type=file]").set_input_files(tmp_path / "fruit.jsonl")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.wait_for_url(re.compile(r"/datasets/\d+$"))
+    page.get_by_label("Instruction", exact=True).fill("task")
+    page.get_by_label("Output", exact=True).fill("cases[0].good")
+    page.get_by_label("Output", exact=True).press("Tab")
+    expect(page.locator("#preview .sample").first.locator(".text")).to_have_text(
+        ["Name fruit 0.", "Apple 0."]
+    )
+    with delivered_to(lambda *_: None):  # the worker is this test
+        page.get_by_role("button", name="Import", exact=True).click()
+        expect(page.locator(".state")).to_have_text("Waiting")
+        import_dataset(dataset_id=Dataset.objects.get().pk)
+        expect(page.locator(".state")).to_have_text("Ready")
+        expect(page.locator("#rejected")).to_contain_text("not valid JSON")
+
+        page.get_by_role("link", name="Export", exact=True).click()
+        expect(page.locator("#export-count")).to_contain_text("10 rows leave")
+        page.get_by_label("Shape").select_option("messages")
+        page.get_by_label("File", exact=True).select_option("json")
+        page.get_by_label("Validation, %").fill("25")
+        page.get_by_label("Seed").fill("3")
+        page.get_by_label("Without duplicates").check()
+        expect(page.locator("#export-count")).to_contain_text("8 rows leave")
+        expect(page.locator("#export-count")).to_contain_text("2 left out as duplicates")
+        page.get_by_role("button", name="Write the files").click()
+        expect(page.locator(".state")).to_have_text("Waiting")
+        write_export(export_id=Export.objects.get().pk)
+        expect(page.locator(".state")).to_have_text("Ready")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    train = json.loads(download.value.path().read_bytes())
+    page.get_by_role("link", name="Details").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="validation.json").click()
+    validation = json.loads(download.value.path().read_bytes())
+    assert validation
+    assert sorted(train + validation, key=lambda chat: chat["id"]) == [
+        {
+            "messages": [
+                {"role": "user", "content": f"Name fruit {n}."},
+                {"role": "assistant", "content": f"Apple {n}."},
+            ],
+            "id": n,
+        }
+        for n in range(8)
+    ]
+    expect(page.locator("pre")).to_contain_text('"seed": 3')

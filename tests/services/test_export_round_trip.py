@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datasets as hf_datasets
@@ -27,7 +28,6 @@ from tests.formats.test_alpaca import RECORDS, exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytest_django.fixtures import SettingsWrapper
 
@@ -224,3 +224,82 @@ def test_the_command_exports_a_dataset(
         "dataset_info.json",
         "manifest.json",
     }
+
+
+# -- Columns, nested fields, and the real files ----------------------------------------------------
+QUESTIONS = [
+    {"n": 1, "question": "When?", "context": "It opened in 1894.", "answer": "In 1894.", "z": None},
+    {"question": "Why?", "answer": "", "extra": {"deep": [1, {"b": "\u2028"}]}},
+]
+NESTED = [
+    {
+        "id": f"seed_{n}",
+        "instruction": f"Sort {n}.",
+        "instances": [{"input": "b a", "output": "a b", "score": 1.0}, {"output": "kept"}],
+        "meta": {"by": "hand"},
+    }
+    for n in range(3)
+]
+PATHS = {
+    "instruction": "instruction",
+    "input": "instances[0].input",
+    "output": "instances[0].output",
+}
+
+
+@pytest.mark.parametrize(
+    ("records", "given"),
+    [
+        (QUESTIONS, {}),
+        (QUESTIONS, {"format": "question", "mapping": {"input": ""}}),
+        (NESTED, {}),
+        (NESTED, {"format": "fields", "mapping": PATHS}),
+        (NESTED, {"format": "fields", "mapping": PATHS | {"output": "meta.by"}}),
+    ],
+)
+def test_mapped_fields_come_back_in_their_places(
+    project: Project, tmp_path: Path, records: list[dict[str, Any]], given: dict[str, Any]
+) -> None:
+    dataset = imported(project, lines(records), **given)
+    assert dataset.format == ("question" if records is QUESTIONS else "fields")
+    assert exact(read(left(dataset, tmp_path / "out"))) == exact(records)
+
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.mark.parametrize("container", ["jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("name", "records", "kept", "shape"),
+    [
+        ("alpaca_cherry_3k.json", 3111, 0, "alpaca"),
+        ("self_instruct_seed_tasks.jsonl", 175, 0, "fields"),
+        ("messages_typed_content.jsonl", None, None, "messages"),
+    ],
+)
+def test_real_files_come_back(
+    project: Project,
+    tmp_path: Path,
+    name: str,
+    records: int | None,
+    kept: int | None,
+    shape: str,
+    container: str,
+) -> None:
+    path = DATA / name
+    if not path.is_file():
+        pytest.skip(f"shared/data/{name} does not lie beside the repository")
+    text = path.read_text("utf-8")
+    there = json.loads(text) if text[0] == "[" else [json.loads(row) for row in text.splitlines()]
+    dataset = imported(project, path.read_bytes(), name)
+    assert (dataset.format, dataset.record_count) == (shape, records or len(there))
+    out = left(dataset, tmp_path / "out", container=container)
+    if container == "jsonl":
+        assert exact(read(out)) == exact(there)
+    else:
+        columns = pq.read_table(out).to_pylist()
+        assert (
+            [row["id"] for row in columns] == [row["id"] for row in there]
+            if ("id" in there[0])
+            else len(columns) == len(there)
+        )

@@ -249,6 +249,7 @@ def test_the_manifest_says_how_the_file_came_about(room: Room, files: Path) -> N
             "validation_percent": 0.0,
             "seed": 0,
             "kept_as_is": True,
+            "policy": {},
         },
         "files": [
             {

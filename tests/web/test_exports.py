@@ -8,6 +8,7 @@ import re
 import time
 import zipfile
 from datetime import timedelta
+from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -180,6 +181,41 @@ def test_the_count_follows_the_form(house: House) -> None:
     assert "Ensure this value is less than or equal to 90." in count_of(
         house, validation_percent="95"
     )
+
+
+def test_the_queue_leads_to_an_export_of_what_it_shows(house: House) -> None:
+    client = house.visitor("owner")
+    queue = reverse("review", args=[house.room.run.pk])
+    page = client.get(queue, {"show": "kept", "q": "tips"}, follow=True).content.decode()
+    link = re.search(r'href="([^"]+/exports\?[^"]+)"', page)
+    assert link
+    export = client.get(unescape(link[1])).content.decode()
+    assert "Kept, “tips”" in export
+    assert re.search(r'value="all"[^>]* checked', export)
+    assert 'name="filter" value="q=tips&amp;show=kept' in export or "show=kept" in export
+    assert "1 row leaves" in text_of(export)
+
+
+def test_a_what_if_leads_to_its_export(house: House, transactional_db: None) -> None:
+    client = house.visitor("owner")
+    query = "what=if&policy_name=paper&max_ifd=0.01&max_r_ifd=0.5"
+    answer = client.get(reverse("run-what-if", args=[house.room.run.pk]) + f"?{query}")
+    link = re.search(r'href="([^"]+/exports\?policy=[^"]+)"', answer.content.decode())
+    assert link
+    page = client.get(unescape(link[1])).content.decode()
+    assert "Under another policy than the run" in page
+    assert "IFD below 0.01, r-IFD below 0.5" in page
+    assert "about 0 rows leave" in text_of(page)
+    assert ask(house, client, policy=query).status_code == 302
+    export = Export.objects.latest("pk")
+    assert (export.options["policy"]["max_ifd"], export.options["policy"]["name"]) == (
+        0.01,
+        "paper",
+    )
+    write_export(export_id=export.pk)
+    export.refresh_from_db()
+    assert (export.row_count, export.error) == (0, "")
+    assert ask(house, client, policy="what=if&policy_name=worst").status_code == 422
 
 
 def test_a_dataset_leaves_as_it_came(transactional_db: None, house: House) -> None:
