@@ -137,6 +137,7 @@ def _write(stream: ExportStream, folder: Path, on_progress: Callable[[int, int],
     total = counts.kept if options.include == "kept" else counts.total
     container = CONTAINERS[options.container]
     fields: dict[str, None] = {}
+    last: tuple[str, ...] = ()
     with ExitStack() as open_files:
         parts = [_Part(folder, TRAIN, container)]
         if options.validation_percent:
@@ -149,7 +150,9 @@ def _write(stream: ExportStream, folder: Path, on_progress: Callable[[int, int],
                 for part in parts:
                     part.flush()
             parts[leaving.validation].add(leaving.record)
-            fields.update(dict.fromkeys(leaving.record))
+            if last != (names := tuple(leaving.record)):
+                fields.update(dict.fromkeys(names))
+                last = names
         files = [part.finish() for part in parts]
     on_progress(total, total)
     return Written(counts, files, stream.left_out, stream.example, list(fields), stream.figures())

@@ -105,15 +105,19 @@ class ExportStream:
         more: tuple[str, ...] = ()
         if self.options.preference:
             rows, more = with_beaten(rows), BEATEN_COLUMNS
-        return read_pairs(rows, scores=scored, more=more)
+        told = bool(self.options.columns) or self._together
+        return read_pairs(rows, scores=scored, more=more, texts_alone=not told)
 
     def pairs(self) -> Iterator[SelectedPair]:
         """Those that leave."""
         with ExitStack() as scratch:
             cut = scratch.enter_context(self._cut()) if self.options.top_percent else None
             found = self._distinct(self._pairs(scored=self._scored), scratch)
+            if cut is None:
+                yield from found
+                return
             for pair in found:
-                if cut is None or cut.keeps(pair):
+                if cut.keeps(pair):
                     yield pair
                 else:
                     self.left_out[BELOW_CUT] += 1
@@ -214,6 +218,8 @@ class ExportStream:
             return None
         if self.options.columns:
             record[SRT_FIELD] = about(first, self.run, self.options.columns)
+        if not self.options.validation_percent:
+            return Leaving(record, validation=False)
         # All answers of one chat go to the same file.
         own = f"{self.dataset.sha256}:{first.line}" if self._in_parts else first.content_hash
         return Leaving(record, self._validates(own))
