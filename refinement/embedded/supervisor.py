@@ -19,7 +19,7 @@ from django.core.management import call_command
 
 from refinement.embedded.child import Child
 from refinement.embedded.errors import EmbeddedError
-from refinement.embedded.model import ensure_embedded_model
+from refinement.embedded.model import ensure_embedded_model, ensure_teacher_file
 from refinement.embedded.ports import http_answers, port_answers
 from refinement.embedded.services import (
     Plan,
@@ -28,7 +28,7 @@ from refinement.embedded.services import (
     owns_broker,
     recipes,
 )
-from refinement.embedded.teacher_server import teacher_answers
+from refinement.embedded.teacher_server import is_llama, teacher_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +82,11 @@ class Supervisor:
         return not self.stopping
 
     def _prepare(self, log_dir: Path) -> None:
-        model_dir = ensure_embedded_model(lambda: self.stopping) if self.plan.teacher else None
+        model_dir = None
+        if self.plan.teacher:
+            model_dir = ensure_embedded_model(lambda: self.stopping)
+            if is_llama():
+                ensure_teacher_file(lambda: self.stopping)
         call_command("migrate", interactive=False, verbosity=0)
         self.children = [Child(r, log_dir) for r in recipes(self.plan, model_dir=model_dir)]
         for child in self.children:

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.leash import leashed
-from refinement.embedded.model import ensure_embedded_model, find_gguf
+from refinement.embedded.model import ensure_embedded_model, ensure_teacher_file
 from refinement.embedded.ports import check_port_is_free, http_answers, wait_until
 from refinement.embedded.processor import multiplies_bfloat16
 
@@ -49,7 +49,7 @@ def teacher_command(model_dir: Path) -> list[str]:
 
 
 def _llama_command() -> list[str]:
-    return ["-m", "refinement.embedded.llama_server", str(find_gguf())]
+    return ["-m", "refinement.embedded.llama_server", str(ensure_teacher_file())]
 
 
 def _transformers_command(model_dir: Path) -> list[str]:

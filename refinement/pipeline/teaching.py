@@ -11,11 +11,13 @@ import contextlib
 import logging
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
 from refinement.method.errors import PermanentTeacherError, ReplyError, TransientTeacherError
 from refinement.method.limits import back_off
@@ -44,6 +46,11 @@ SLICE_SECONDS = 300.0  # then other runs get their turn
 GRACE_SECONDS = 4.0  # for questions under way when the worker is told to stop
 STUDENT_WAKE_SECONDS = 1.0  # at most one message in this time, however many samples move on
 RETRY_FIRST_SECONDS = 5.0
+# A server that takes few questions at a time shares its speed among them. So that people soon have
+# a first pair to look at, a young run begins with a part of what such a server takes.
+FEW = range(8, 33)
+EARLY_PART = 4
+EARLY_SECONDS = 90.0
 
 desks = Desks()
 
@@ -325,12 +332,22 @@ def look_at(run: Run) -> Look:
         Exists(open_rows), teacher_id=run.teacher_id, status=Run.Status.RUNNING
     ).exclude(pk=run.pk)
     ceiling = TeacherSpec.from_dict(run.config["teacher"]).max_concurrency
+    if ceiling in FEW and _is_early(run):
+        ceiling //= EARLY_PART
     return Look(
         running=now.status == Run.Status.RUNNING,
         notice=now.notice,
         budgeted=now.budget_tokens is not None or now.budget_cost is not None,
         share=max(1, ceiling // (1 + others.count())),
     )
+
+
+def _is_early(run: Run) -> bool:
+    """Whether no pair of a young run can be reviewed yet."""
+    if timezone.now() - run.created_at > timedelta(seconds=EARLY_SECONDS):
+        return False
+    done = RunSample.objects.filter(run_id=run.pk, stage=RunSample.Stage.DONE)
+    return not done.exists()
 
 
 def _holding(error: TransientTeacherError) -> str:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 ASK = """
 import django; django.setup()
-from refinement.embedded.model import ensure_embedded_model
-print(ensure_embedded_model())
+from refinement.embedded.model import ensure_teacher_file
+print(ensure_teacher_file())
 """
 
 
@@ -34,9 +34,10 @@ def test_the_folder_holds_a_plain_float32_model(embedded_model_dir: Path) -> Non
 
 
 @pytest.mark.real_model
-def test_two_processes_that_ask_at_once_share_one_unpacking(tmp_path: Path) -> None:
-    target = tmp_path / "models" / "smollm2"
-    env = os.environ | {"SRT_EMBEDDED_MODEL_DIR": str(target), "OMP_NUM_THREADS": "1"}
+def test_two_processes_that_ask_at_once_share_one_preparation(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "smollm2"
+    target = folder.with_name("smollm2.q8_0.gguf")
+    env = os.environ | {"SRT_EMBEDDED_MODEL_DIR": str(folder), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", ASK]
     asking = [
         subprocess.Popen(
@@ -47,7 +48,10 @@ def test_two_processes_that_ask_at_once_share_one_unpacking(tmp_path: Path) -> N
     answers = [process.communicate(timeout=200) for process in asking]
     assert [out.strip() for out, _ in answers] == [str(target)] * 2
     assert sum("preparing the embedded model" in err for _, err in answers) == 1
-    assert sorted(path.name for path in target.parent.iterdir()) == ["smollm2", "smollm2.lock"]
+    assert sorted(path.name for path in target.parent.iterdir()) == [
+        "smollm2.q8_0.gguf",
+        "smollm2.q8_0.gguf.lock",
+    ]
 
 
 def test_a_half_written_folder_is_not_taken_for_the_model(

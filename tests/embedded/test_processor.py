@@ -53,7 +53,7 @@ def test_the_teacher_is_served_by_what_is_quick_on_this_processor(
 ) -> None:
     settings.EMBEDDED_TEACHER_SERVER = chosen
     monkeypatch.setattr(teacher_server, "multiplies_bfloat16", lambda: native)
-    monkeypatch.setattr(teacher_server, "find_gguf", lambda: tmp_path / "model.gguf")
+    monkeypatch.setattr(teacher_server, "ensure_teacher_file", lambda: tmp_path / "model.gguf")
     monkeypatch.setattr(teacher_server, "find_spec", lambda _: object())
     assert set(words) < set(teacher_server.teacher_command(tmp_path))
 

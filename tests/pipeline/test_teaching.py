@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,6 +112,18 @@ def test_no_more_questions_at_once_than_the_endpoint_takes(
     teacher.state.settings = Settings(latency=0.02)
     teach_now(taught_world.run(12))
     assert teacher.state.most_in_flight == taught_world.endpoint.max_concurrency
+
+
+def test_a_young_run_begins_with_few_pairs_until_one_can_be_reviewed(taught_world: World) -> None:
+    Endpoint.objects.update(max_concurrency=8)
+    taught_world.endpoint.refresh_from_db()
+    run = taught_world.run(10)
+    assert teaching.look_at(run).share == 2
+    RunSample.objects.filter(run=run, position=0).update(stage="done", state="done")
+    assert teaching.look_at(run).share == 8
+    RunSample.objects.filter(run=run).update(stage="reflect_instruction", state="ready")
+    run.created_at -= timedelta(seconds=teaching.EARLY_SECONDS + 1)
+    assert teaching.look_at(run).share == 8
 
 
 def test_runs_on_one_endpoint_share_it(taught_world: World) -> None:
