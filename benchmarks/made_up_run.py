@@ -75,7 +75,12 @@ def _lot(run: Run, places: range, people: list[User], dice: random.Random) -> No
         _write(_score(r, c, dice) for r, c in zip(rows, candidates, strict=True))
     some = [row for row in rows if dice.random() < DECIDED]
     said = _write(
-        Decision(run_sample=row, user=dice.choice(people), action=dice.choice(["original", "drop"]))
+        Decision(
+            run_sample=row,
+            run=run,
+            user=dice.choice(people),
+            action=dice.choice(["original", "drop"]),
+        )
         for row in some
     )
     for row, decision in zip(some, said, strict=True):

@@ -37,7 +37,7 @@ _VERDICTS = (
     "instruction_after instruction_margin response_winner response_code response_sentence "
     "response_before response_after response_margin chosen_id kept code sentence"
 )
-_DECISIONS = "run_sample_id user_id action candidate_id previous_id created_at"
+_DECISIONS = "run_sample_id run_id user_id action candidate_id previous_id created_at"
 
 
 class Filler:
@@ -176,7 +176,9 @@ class Filler:
             if action == "candidate" and chosen is None:
                 action = "original"
             taken = chosen if action == "candidate" else None
-            said = self.decisions.add(number, person, action, taken, said, timezone.now())
+            said = self.decisions.add(
+                number, self.run.pk, person, action, taken, said, timezone.now()
+            )
         assert said is not None  # noqa: S101 - there is at least one person
         return said
 

@@ -3,7 +3,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy
 
 from refinement.models.candidate import Candidate
-from refinement.models.run import RunSample
+from refinement.models.run import Run, RunSample
 
 
 class Decision(models.Model):
@@ -27,6 +27,9 @@ class Decision(models.Model):
         ADJUDICATION = "adjudication", gettext_lazy("An owner settled a disagreement")
 
     run_sample = models.ForeignKey(RunSample, on_delete=models.CASCADE, related_name="decisions")
+    run = models.ForeignKey(  # the pair's, here too: a history is a walk along its index
+        Run, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions"
     )
@@ -50,6 +53,10 @@ class Decision(models.Model):
 
     class Meta:
         ordering = ("id",)
+        indexes = [
+            models.Index(fields=["run", "id"], name="decisions_of_a_run"),
+            models.Index(fields=["run", "user", "id"], name="decisions_of_a_person"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user}: {self.get_action_display()}"

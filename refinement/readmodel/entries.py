@@ -27,8 +27,17 @@ _MARGIN = """CASE
     ELSE v.response_margin
   END"""
 
-# 1: the person decided otherwise than the verdict. 2: another person's last word is another one.
-_DISAGREEMENT = """CASE
+# Where an opinion leads: a version's candidate, 0 for the original, -1 for leaving the pair out.
+_LEADS = """CASE {o}.action
+      WHEN 'original' THEN 0
+      WHEN 'drop' THEN -1
+      WHEN 'accept' THEN CASE WHEN v.kept THEN COALESCE(v.chosen_id, 0) ELSE -1 END
+      ELSE {o}.candidate_id
+    END"""
+
+# 1: the person decided otherwise than the verdict. 2: another person's last word is another one, or
+# two opinions that stand lead to different texts.
+_DISAGREEMENT = f"""CASE
     WHEN d.action = 'drop' AND v.kept THEN 1
     WHEN d.action IN ('original', 'candidate', 'edit')
       AND (v.kept IS NULL OR NOT v.kept OR COALESCE(v.chosen_id, 0) <> COALESCE(d.candidate_id, 0))
@@ -41,6 +50,11 @@ _DISAGREEMENT = """CASE
         AND NOT EXISTS (
           SELECT 1 FROM refinement_decision p
           WHERE p.run_sample_id = rs.id AND p.user_id = o.user_id AND p.id > o.id)
+    ) OR EXISTS (
+      SELECT 1 FROM refinement_opinion o JOIN refinement_opinion q
+        ON q.run_sample_id = o.run_sample_id AND q.id > o.id
+      WHERE o.run_sample_id = rs.id AND o.is_current AND q.is_current
+        AND {_LEADS.format(o="o")} <> {_LEADS.format(o="q")}
     ) THEN 2 ELSE 0 END"""
 
 # Squares modulo a prime scatter neighbours; 64 bits hold them.

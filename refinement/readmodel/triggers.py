@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refinement.readmodel import counts, words
-from refinement.readmodel.entries import upsert
+from refinement.readmodel.entries import WORTH_AN_ENTRY, upsert
 
 _OVER = "CASE WHEN {row}state IN ('done', 'failed') THEN {row}state ELSE '' END"
 
@@ -32,6 +32,11 @@ def sqlite_triggers() -> dict[str, str]:
             renew("NEW.id"),
         ),
     }
+    for event in ("INSERT", "UPDATE"):
+        found[f"opinion_{event.lower()}"] = (
+            f"{event} ON refinement_opinion",
+            upsert(f"rs.id = NEW.run_sample_id AND {WORTH_AN_ENTRY}"),
+        )
     for table in counts.COUNTED:
         for event, signs in (
             ("INSERT", {"NEW.": 1}),
@@ -98,9 +103,9 @@ _SIGNS = {
 def postgresql_triggers() -> dict[str, str]:
     """Function and trigger of each, in one statement text."""
 
-    def renew(ids: str) -> str:
+    def renew(ids: str, only: str = "") -> str:
         # By a list of ids: a plan that was made for a row and kept must serve for a thousand.
-        where = "rs.id = ANY(ids)"
+        where = f"rs.id = ANY(ids){only}"
         return (
             f"ids := ARRAY({ids});\nIF cardinality(ids) = 0 THEN RETURN NULL; END IF;\n"
             + upsert(where)
@@ -115,6 +120,7 @@ def postgresql_triggers() -> dict[str, str]:
         "OR id IN (SELECT id FROM new_rows WHERE state = 'failed' "
         "EXCEPT SELECT id FROM old_rows WHERE state = 'failed')"
     )
+    judged = renew("SELECT DISTINCT run_sample_id FROM new_rows", f" AND {WORTH_AN_ENTRY}")
     failed = "SELECT id FROM new_rows WHERE state = 'failed'"
     found = {
         "verdict_insert": (
@@ -127,6 +133,8 @@ def postgresql_triggers() -> dict[str, str]:
             "refinement_verdict",
             renew("SELECT run_sample_id FROM new_rows"),
         ),
+        "opinion_insert": ("INSERT", "refinement_opinion", judged),
+        "opinion_update": ("UPDATE", "refinement_opinion", judged),
         "sample_insert": ("INSERT", "refinement_runsample", renew(failed)),
         "sample_update": ("UPDATE", "refinement_runsample", renew(changed)),
     }

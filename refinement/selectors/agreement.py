@@ -99,9 +99,9 @@ def _opinion_labels(run: Run) -> dict[int, dict[int, str]]:
 
 def _decision_labels(run: Run) -> dict[int, dict[int, str]]:
     """Of what people decided on their own, unless undone; the later word on a pair replaces."""
-    rows = Decision.objects.filter(
-        run_sample__run=run, undone_by=None, basis=Decision.Basis.OWN
-    ).exclude(action=Action.UNDO)
+    rows = Decision.objects.filter(run=run, undone_by=None, basis=Decision.Basis.OWN).exclude(
+        action=Action.UNDO
+    )
     latest = rows.order_by("-pk").values_list("pk", flat=True)[: MOST_PAIRS + 1]
     oldest = min(latest, default=0)
     found = rows.filter(pk__gte=oldest).order_by("pk")

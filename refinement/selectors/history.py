@@ -85,7 +85,7 @@ def _record(decision: Decision) -> dict[str, Any]:
 
 def _decisions(run: Run) -> QuerySet[Decision]:
     return (
-        Decision.objects.filter(run_sample__run=run)
+        Decision.objects.filter(run=run)
         .select_related("user", "candidate", "run_sample__sample")
         .defer("candidate__criticism", "candidate__response", "run_sample__sample__response")
     )

@@ -100,9 +100,7 @@ def progress_of(run: Run) -> list[PersonProgress]:
     words = (
         Opinion.objects.filter(run_sample__run=run, is_current=True)
         if plan_of(run).reviewers_per_pair > 1
-        else Decision.objects.filter(run_sample__run=run, undone_by=None).exclude(
-            action=Action.UNDO
-        )
+        else Decision.objects.filter(run=run, undone_by=None).exclude(action=Action.UNDO)
     )
     judged = {
         row["user"]: row

@@ -163,7 +163,7 @@ def _read_decisions(run: Run, entry: _Entry, last: int) -> None:
     """The decisions that count now, of the samples that somebody touched since."""
     rows = RunSample.objects.filter(run=run)
     if entry.last_decision:
-        touched = Decision.objects.filter(pk__gt=entry.last_decision - OVERLAP, run_sample__run=run)
+        touched = Decision.objects.filter(run=run, pk__gt=entry.last_decision - OVERLAP)
         rows = rows.filter(pk__in=touched.values("run_sample_id"))
     else:
         rows = rows.filter(decision__isnull=False)

@@ -62,9 +62,9 @@ def start_act(
 
 def restore_run(*, run: Run, user: User, through: Decision) -> BulkAct:
     """Bring all decisions of ``run`` back to what counted once ``through`` had been made."""
-    if through.run_sample.run_id != run.pk:
+    if through.run_id != run.pk:
         raise ServiceError(gettext("That decision belongs to another run."))
-    later = Decision.objects.filter(run_sample__run=run, pk__gt=through.pk)
+    later = Decision.objects.filter(run=run, pk__gt=through.pk)
     expected = later.values("run_sample").distinct().count()
     if not expected:
         raise ServiceError(
@@ -156,7 +156,7 @@ def _do(act: BulkAct, lease: Lease) -> None:
 def _gather(act: BulkAct) -> int:
     """Write down the pairs, by the database itself; how many."""
     if act.action == Action.RESTORE:
-        later = Decision.objects.filter(pk__gt=act.details["decision"])
+        later = Decision.objects.filter(run=act.run_id, pk__gt=act.details["decision"])
         rows = RunSample.objects.filter(run=act.run_id, pk__in=later.values("run_sample"))
     else:
         queue = QueueFilter.from_query(act.query)

@@ -40,6 +40,7 @@ def _decide(act: BulkAct, items: Sequence[BulkItem], rows: Rows) -> list[int]:
     said = [
         Decision(
             run_sample_id=item.run_sample_id,
+            run_id=act.run_id,
             user_id=act.user_id,
             action=act.action,
             previous_id=item.seen_id,
@@ -57,6 +58,7 @@ def _undecide(act: BulkAct, items: Sequence[BulkItem], rows: Rows) -> int:
     Decision.objects.bulk_create(
         Decision(
             run_sample_id=item.run_sample_id,
+            run_id=act.run_id,
             user_id=act.undone_by_id or act.user_id,
             action=Decision.Action.UNDO,
             previous_id=item.decision_id,
@@ -91,6 +93,7 @@ def _restore(act: BulkAct, items: Sequence[BulkItem], rows: Rows) -> list[int]:
         said.append(
             Decision(
                 run_sample_id=item.run_sample_id,
+                run_id=act.run_id,
                 user_id=act.user_id,
                 action=target.action if target else Decision.Action.UNDO,
                 candidate_id=target.candidate_id if target else None,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Candidate, Comment, Decision, RunSample, User, Verdict
 from refinement.services import audit, policies
@@ -25,12 +26,12 @@ EDIT_LIMIT_CHARACTERS = 1_000_000
 COMMENT_LIMIT_CHARACTERS = 5_000
 
 _DID = {
-    Decision.Action.ACCEPT: "accepted the verdict",
-    Decision.Action.ORIGINAL: "kept the original",
-    Decision.Action.CANDIDATE: "took a candidate",
-    Decision.Action.EDIT: "edited the pair",
-    Decision.Action.DROP: "dropped the pair",
-    Decision.Action.UNDO: "undid a decision",
+    Decision.Action.ACCEPT: gettext_noop("accepted the verdict"),
+    Decision.Action.ORIGINAL: gettext_noop("kept the original"),
+    Decision.Action.CANDIDATE: gettext_noop("took a candidate"),
+    Decision.Action.EDIT: gettext_noop("edited the pair"),
+    Decision.Action.DROP: gettext_noop("dropped the pair"),
+    Decision.Action.UNDO: gettext_noop("undid a decision"),
 }
 
 
@@ -42,11 +43,19 @@ class DecisionConflict(ServiceError):  # noqa: N818 - an event among people, no 
     """
 
     def __init__(self, *, latest: Decision, current: Decision | None, reader: User) -> None:
-        who = "You" if latest.user_id == reader.pk else latest.user.get_username()
+        mine = latest.user_id == reader.pk
         at = timezone.localtime(latest.created_at)
         super().__init__(
-            f"{who} {_DID[Decision.Action(latest.action)]} at {at:%H:%M} on {at:%d %B}, after this "
-            "page was opened; your decision was not saved. Look at both, then decide again."
+            gettext(
+                "%(who)s %(did)s at %(time)s on %(day)s, after this page was opened; your decision "
+                "was not saved. Look at both, then decide again."
+            )
+            % {
+                "who": gettext("You") if mine else latest.user.get_username(),
+                "did": gettext(_DID[Decision.Action(latest.action)]),
+                "time": date_format(at, "H:i"),
+                "day": date_format(at, "j F"),
+            }
         )
         self.latest = latest
         self.current = current
@@ -80,6 +89,7 @@ def record_decision(
         _refuse_stale(locked, user, seen)
         decision = Decision.objects.create(
             run_sample=locked,
+            run_id=locked.run_id,
             user=user,
             action=action,
             candidate=target(locked, user, action, candidate, edit),
@@ -106,6 +116,7 @@ def undo_decision(*, run_sample: RunSample, user: User, seen: int | None = None)
             )
         decision = Decision.objects.create(
             run_sample=locked,
+            run_id=locked.run_id,
             user=user,
             action=Decision.Action.UNDO,
             previous=undone,

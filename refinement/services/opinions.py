@@ -125,6 +125,7 @@ def _conclude(run_sample: RunSample, user: User, plan: ReviewPlan) -> None:
 def _take_back(run_sample: RunSample, user: User, undone: Decision) -> None:
     Decision.objects.create(
         run_sample=run_sample,
+        run_id=run_sample.run_id,
         user=user,
         action=Decision.Action.UNDO,
         previous=undone,
@@ -138,6 +139,7 @@ def _take_back(run_sample: RunSample, user: User, undone: Decision) -> None:
 def _decide(run_sample: RunSample, last: Opinion) -> None:
     decision = Decision.objects.create(
         run_sample=run_sample,
+        run_id=run_sample.run_id,
         user=last.user,
         action=last.action,
         candidate=last.candidate,
