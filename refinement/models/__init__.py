@@ -25,6 +25,7 @@ from refinement.models.score import Score
 from refinement.models.student import Student
 from refinement.models.submission import Submission
 from refinement.models.teacher_call import TeacherCall
+from refinement.models.token_wish import TokenWish
 from refinement.models.trial import Trial, TrialCall
 from refinement.models.upload import Upload
 from refinement.models.user import User
@@ -67,6 +68,7 @@ __all__ = [
     "Student",
     "Submission",
     "TeacherCall",
+    "TokenWish",
     "Trial",
     "TrialCall",
     "Upload",

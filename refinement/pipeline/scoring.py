@@ -42,7 +42,7 @@ def score(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLIC
     if claims.has_work(run_id, claims.STUDENT_STAGES):
         try:
             with student_in_seat(StudentSpec.from_dict(run.config["student"])) as student:
-                _check_same(run, student)
+                check_same(run, student)
                 _load_encoder(run)
                 student.template()  # one that it lacks concerns the run, not a sample
                 Scoring(run, student, stopping, slice_seconds).work()
@@ -60,7 +60,7 @@ def _load_encoder(run: Run) -> None:
             pass
 
 
-def _check_same(run: Run, student: Student) -> None:
+def check_same(run: Run, student: Student) -> None:
     if student.fingerprint != run.student_fingerprint:
         raise StudentError(
             f"The student's files at {student.spec.path} are not those that the run began with: "

@@ -16,7 +16,7 @@ from refinement.models import BulkAct, Dataset, Export, Push, Run, Trial, Worker
 from refinement.pipeline import claims, webhooks
 from refinement.pipeline.heartbeats import forget_dead_workers
 from refinement.selectors.workers import SWEEPER
-from refinement.services import dispatch, policies, runs
+from refinement.services import dispatch, policies, runs, token_wishes
 from refinement.services.run_counts import fold_counts
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ def sweep() -> None:
         "refinement.try_teacher": _waiting(Trial, working=Trial.Status.RUNNING),
         "refinement.write_export": _waiting(Export, working=Export.Status.WRITING),
         "refinement.push_export": _waiting(Push, working=Push.Status.PUSHING),
+        "refinement.score_tokens": token_wishes.wishes(),
         "refinement.derive": policies.runs_to_derive(),
         "refinement.deliver_webhook": webhooks.due_deliveries(MOST_WAITING),
         "refinement.bulk_act": _waiting(BulkAct, working=BulkAct.Status.WORKING)

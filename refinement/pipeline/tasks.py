@@ -7,7 +7,15 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from refinement.pipeline import embedding, scoring, sweeper, teaching, trials, webhooks
+from refinement.pipeline import (
+    embedding,
+    scoring,
+    sweeper,
+    teaching,
+    token_scoring,
+    trials,
+    webhooks,
+)
 from refinement.pipeline.heartbeats import Heartbeat
 from refinement.pipeline.shutdown import stopping
 from refinement.services import bulk_acts, deriving, exports, importing, pushes, runs
@@ -66,6 +74,11 @@ def try_teacher(trial_id: int) -> None:
 def score(run_id: int) -> None:
     with about(run=run_id):
         scoring.score(run_id, stopping=stopping)
+
+
+@shared_task(name="refinement.score_tokens")
+def score_tokens(run_sample_id: int) -> None:
+    token_scoring.score_tokens(run_sample_id)
 
 
 @shared_task(name="refinement.embed")

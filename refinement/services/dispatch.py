@@ -24,6 +24,7 @@ QUEUES = {
     "refinement.teach": "teacher",
     "refinement.try_teacher": "teacher",
     "refinement.score": "student",
+    "refinement.score_tokens": "student",
     "refinement.embed": "student",
 }
 

@@ -52,6 +52,7 @@ class TokenText:
     tokens: list[Token]
     count: int
     left_out: int
+    lacks: bool  # it was scored before the product kept them
     helped: int  # tokens that the instruction helps with
     hindered: int
 
@@ -69,6 +70,7 @@ def _token_text(version: Version, *, full: bool) -> TokenText:
         tokens=list(_tokens(version.pair.response, shown, whole=len(shown) == len(losses))),
         count=len(losses),
         left_out=len(losses) - len(shown),
+        lacks=bool(version.score and not losses and version.score.status == "scored"),
         helped=sum(step in "12345" for step in steps),
         hindered=steps.count("n"),
     )
