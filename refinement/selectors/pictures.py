@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.utils.translation import gettext
 
 from refinement.method.policies.columns import INSTRUCTION, ORIGINAL, RESPONSE
-from refinement.models import Sample, User
+from refinement.models import User
+from refinement.selectors.slices import slices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from refinement.method.policies.columns import Outcome
@@ -84,7 +84,7 @@ class Lengths:
 def ifd_histogram(table: RunTable, outcome: Outcome) -> Histogram:
     read = table.columns.read
     return _histogram(
-        ["original", "rewritten instruction", "chosen pair"],
+        [gettext("original"), gettext("rewritten instruction"), gettext("chosen pair")],
         [
             read(ORIGINAL)("ifd"),
             read(INSTRUCTION)("ifd"),
@@ -95,7 +95,11 @@ def ifd_histogram(table: RunTable, outcome: Outcome) -> Histogram:
 
 def r_ifd_histogram(table: RunTable, outcome: Outcome) -> Histogram:
     return _histogram(
-        ["before the response was rewritten", "rewritten response", "chosen pair"],
+        [
+            gettext("before the response was rewritten"),
+            gettext("rewritten response"),
+            gettext("chosen pair"),
+        ],
         [
             table.columns.mixed(rewritten_from(table))("r_ifd"),
             table.columns.read(RESPONSE)("r_ifd"),
@@ -113,7 +117,7 @@ def length_histogram(table: RunTable, outcome: Outcome) -> Histogram:
     ratio[~np.isfinite(ratio)] = np.nan
     took = outcome.took_response
     return _histogram(
-        ["taken", "left"],
+        [gettext("taken"), gettext("left")],
         [np.where(took, ratio, np.nan), np.where(took, np.nan, ratio)],
         low=-3.0,
         high=5.0,
@@ -126,15 +130,18 @@ def lengths(table: RunTable, outcome: Outcome) -> list[Lengths]:
     after = table.columns.read(RESPONSE)("response_tokens")
     return [
         Lengths(label, int(where.sum()), _mean(before[where]), _mean(after[where]))
-        for label, where in (("taken", outcome.took_response), ("left", ~outcome.took_response))
+        for label, where in (
+            (gettext("taken"), outcome.took_response),
+            (gettext("left"), ~outcome.took_response),
+        )
     ]
 
 
 def loss_rows(table: RunTable) -> list[LossRow]:
-    versions = ((ORIGINAL, "original"), (INSTRUCTION, "rewritten instruction"))
+    versions = ((ORIGINAL, gettext("original")), (INSTRUCTION, gettext("rewritten instruction")))
     return [
         LossRow(label, [_median(table.columns.read(version)(name)) for name, _ in LOSSES])
-        for version, label in (*versions, (RESPONSE, "rewritten response"))
+        for version, label in (*versions, (RESPONSE, gettext("rewritten response")))
     ]
 
 
@@ -165,11 +172,14 @@ def acceptance(run: Run, table: RunTable, outcome: Outcome) -> list[Share]:
     everywhere = np.ones(len(table), dtype=np.bool_)
     shares = [
         _share(
-            "instruction rewrites", outcome.took_instruction, table.columns.has_instruction, "phase"
+            gettext("instruction rewrites"),
+            outcome.took_instruction,
+            table.columns.has_instruction,
+            gettext("phase"),
         ),
-        _share("response rewrites", outcome.took_response, everywhere, "phase"),
+        _share(gettext("response rewrites"), outcome.took_response, everywhere, gettext("phase")),
     ]
-    for group, label, where in _slices(run, table):
+    for group, label, where in slices(run, table):
         shares.append(_share(label, outcome.took_response, where, group))
     return shares
 
@@ -185,47 +195,6 @@ def reviewers(table: RunTable, outcome: Outcome) -> list[Share]:
         _share(names.get(int(ids[i]), "?"), agrees, people.user_id == ids[i], "reviewer")
         for i in order
     ]
-
-
-def _slices(run: Run, table: RunTable) -> list[tuple[str, str, Bools]]:
-    found: list[tuple[str, str, Bools]] = []
-    tokens = table.columns.read(ORIGINAL)("response_tokens")
-    if len(table) >= 8:
-        edges = np.nanquantile(tokens, [0.25, 0.5, 0.75])
-        for low, high in pairwise([-math.inf, *edges.tolist(), math.inf]):
-            where = (tokens > low) & (tokens <= high)
-            found.append(("length of the original response", _between(low, high), where))
-        found.extend(_tenths(table))
-    has_input = np.isin(table.positions, list(_with_input(run)))
-    if has_input.any() and not has_input.all():
-        found.append(("input", "with an input", has_input))
-        found.append(("input", "without", ~has_input))
-    return [(group, label, where) for group, label, where in found if where.any()]
-
-
-def _tenths(table: RunTable) -> list[tuple[str, str, Bools]]:
-    last = int(table.positions.max()) + 1
-    edges = [round(last * n / 10) for n in range(11)]
-    return [
-        (
-            "place in the dataset",
-            f"{low + 1:,}–{high:,}",
-            (table.positions >= low) & (table.positions < high),
-        )
-        for low, high in pairwise(edges)
-        if high > low
-    ]
-
-
-def _with_input(run: Run) -> Sequence[int]:
-    rows = Sample.objects.filter(dataset_id=run.dataset_id).exclude(input="")
-    return list(rows.order_by().values_list("position", flat=True))
-
-
-def _between(low: float, high: float) -> str:
-    if low == -math.inf:
-        return f"up to {high:.0f} tokens"
-    return f"over {low:.0f} tokens" if high == math.inf else f"{low + 1:.0f}–{high:.0f} tokens"
 
 
 # -- Small ----------------------------------------------------------------------------------------

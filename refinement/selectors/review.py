@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils.translation import gettext
 
 from refinement.method.pairs import Side
-from refinement.models import Candidate, Decision, Run, RunSample, Score, TeacherCall, Verdict
+from refinement.models import (
+    Candidate,
+    Comment,
+    Decision,
+    Run,
+    RunSample,
+    Score,
+    TeacherCall,
+    Verdict,
+)
 from refinement.selectors.queue import Mark, mark_of
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from refinement.method.pairs import Pair
-    from refinement.models import Comment, User
+    from refinement.models import User
 
 ORIGINAL = "original"
 _KEYS: dict[str, str] = {Candidate.Kind.INSTRUCTION: "1", Candidate.Kind.RESPONSE: "2"}
@@ -106,16 +117,8 @@ class PairView:
 
 
 def pair_view(run_sample: RunSample) -> PairView:
-    """Read a pair: six queries, whatever its history."""
-    found = RunSample.objects.select_related(
-        "sample",
-        "run__project",
-        "run__dataset",
-        "verdict",
-        "decision__user",
-        "decision__candidate",
-        "flag",
-    ).get(pk=run_sample.pk)
+    """Read a pair: three queries, one more each for decisions, remarks and calls if there are any."""
+    found = _with_all(RunSample.objects.filter(pk=run_sample.pk)).get()
     verdict = _verdict(found)
     versions = _versions(found, verdict)
     return PairView(
@@ -125,9 +128,11 @@ def pair_view(run_sample: RunSample) -> PairView:
         decision=found.decision,
         history=list(
             found.decisions.select_related("user", "candidate", "undoes__user", "undone_by__user")
+            if found.has_decisions
+            else ()
         ),
-        comments=list(found.comments.select_related("user")),
-        calls=list(found.teacher_calls.defer("text")),
+        comments=list(found.comments.select_related("user") if found.has_comments else ()),
+        calls=list(found.teacher_calls.defer("text") if found.has_calls else ()),
         mark=mark_of(
             state=found.state,
             verdict_kept=verdict.kept if verdict else None,
@@ -137,10 +142,21 @@ def pair_view(run_sample: RunSample) -> PairView:
     )
 
 
+def _with_all(rows: QuerySet[RunSample]) -> Any:
+    """With what hangs on a pair one by one, and whether there is more."""
+    related = ("sample", "run__project", "run__dataset", "verdict", "flag")
+    own = OuterRef("pk")
+    return rows.select_related(*related, "decision__user", "decision__candidate").annotate(
+        has_decisions=Exists(Decision.objects.filter(run_sample=own)),
+        has_comments=Exists(Comment.objects.filter(run_sample=own)),
+        has_calls=Exists(TeacherCall.objects.filter(run_sample=own)),
+    )
+
+
 def last_own_decision(run: Run, user: User) -> Decision | None:
     """What "undo" takes back: the person's latest decision in the run that still counts."""
     return (
-        Decision.objects.filter(user=user, run_sample__run=run, run_sample__decision=F("id"))
+        Decision.objects.filter(run=run, user=user, run_sample__decision=F("id"))
         .select_related("run_sample")
         .order_by("-id")
         .first()

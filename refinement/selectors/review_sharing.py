@@ -28,13 +28,14 @@ def reviewers_of(project: Project) -> list[User]:
     )
 
 
-def open_for(run: Run, user: User, plan: ReviewPlan) -> Q:
+def open_for(run: Run, user: User, plan: ReviewPlan, *, ahead_bars: bool = True) -> Q:
     """The condition on pairs that "next" may give to a person, of those nobody decided.
 
-    Not those that enough others have open, not those assigned to others, and where several review
-    a pair not those that the person has judged or that have all their opinions.
+    Not those that enough others have open (``ahead_bars``: or fetched ahead), not those assigned to
+    others, and where several review a pair not those that the person has judged or that have all
+    their opinions.
     """
-    fits = ~Q(pk__in=_taken(run, user, plan))
+    fits = ~Q(pk__in=_taken(run, user, plan, ahead=ahead_bars))
     assigned = Assignment.objects.filter(run_sample=OuterRef("pk"))
     if Assignment.objects.filter(run=run).exists():
         fits &= Q(Exists(assigned.filter(user=user))) | Q(~Exists(assigned))
@@ -44,11 +45,11 @@ def open_for(run: Run, user: User, plan: ReviewPlan) -> Q:
     return fits
 
 
-def _taken(run: Run, user: User, plan: ReviewPlan) -> list[int]:
+def _taken(run: Run, user: User, plan: ReviewPlan, *, ahead: bool) -> list[int]:
     """Pairs that as many others have open as there are opinions missing."""
+    leases = ReviewLease.objects.filter(run=run, expires_at__gt=timezone.now()).exclude(user=user)
     held = (
-        ReviewLease.objects.filter(run=run, expires_at__gt=timezone.now())
-        .exclude(user=user)
+        (leases if ahead else leases.filter(ahead=False))
         .values("run_sample_id")
         .annotate(holders=Count("id"), given=F("run_sample__opinions"))
         .filter(holders__gte=plan.reviewers_per_pair - F("run_sample__opinions"))
@@ -59,7 +60,7 @@ def _taken(run: Run, user: User, plan: ReviewPlan) -> list[int]:
 def others_at(run_sample: RunSample, user: User) -> list[ReviewLease]:
     """Who else has the pair open now, by name."""
     return list(
-        run_sample.review_leases.filter(expires_at__gt=timezone.now())
+        run_sample.review_leases.filter(expires_at__gt=timezone.now(), ahead=False)
         .exclude(user=user)
         .select_related("user")
         .order_by("user__username")
@@ -69,7 +70,7 @@ def others_at(run_sample: RunSample, user: User) -> list[ReviewLease]:
 def held_by_others(run: Run, user: User) -> int:
     """How many pairs of a run others have open now."""
     return (
-        ReviewLease.objects.filter(run=run, expires_at__gt=timezone.now())
+        ReviewLease.objects.filter(run=run, expires_at__gt=timezone.now(), ahead=False)
         .exclude(user=user)
         .values("run_sample_id")
         .distinct()

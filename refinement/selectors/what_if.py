@@ -14,6 +14,8 @@ from refinement.method.specs import PolicySpec
 from refinement.selectors.run_columns import EDITED
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from refinement.method.policies.columns import Outcome
     from refinement.models import Run
     from refinement.selectors.run_columns import RunTable
@@ -91,7 +93,9 @@ def what_if(run: Run, table: RunTable, spec: PolicySpec) -> WhatIf:
     )
 
 
-def flipped(run: Run, table: RunTable, spec: PolicySpec, *, against: bool = False) -> list[int]:
+def flipped(
+    run: Run, table: RunTable, spec: PolicySpec, *, against: bool = False
+) -> NDArray[np.int64]:
     """The ids of the run samples whose verdict would turn, in the order of the dataset.
 
     ``against``: only those where it would go against what a person decided.
@@ -101,7 +105,7 @@ def flipped(run: Run, table: RunTable, spec: PolicySpec, *, against: bool = Fals
     turned &= ~table.said.accepted
     if against:
         turned = (now.kept != then.kept) & table.said.decided & (then.kept != table.said.kept)
-    return [int(pk) for pk in table.ids[turned]]
+    return table.ids[turned]
 
 
 def compare_policies(table: RunTable, filters: PolicySpec) -> dict[str, PolicyReport | None]:

@@ -12,7 +12,8 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
-from django.utils.translation import gettext
+from django.utils.http import urlencode
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_GET, require_POST
 
 from refinement.method.policies import POLICIES
@@ -20,6 +21,7 @@ from refinement.method.specs import PolicySpec
 from refinement.models import RunSample
 from refinement.selectors import access, pictures
 from refinement.selectors.policy_history import policy_history
+from refinement.selectors.queue.turned import write_policy
 from refinement.selectors.run_columns import RunTable, run_table
 from refinement.selectors.what_if import (
     PolicyReport,
@@ -31,7 +33,8 @@ from refinement.selectors.what_if import (
 )
 from refinement.services import policies as services
 from refinement.services.errors import ServiceError
-from refinement.web.policy_forms import WhatIfForm, as_query, form_of, in_words
+from refinement.web.policy_forms import WhatIfForm, as_query, form_of
+from refinement.web.policy_words import in_words
 
 if TYPE_CHECKING:
     from refinement.models import PolicyChange, Run
@@ -99,12 +102,15 @@ def flips(request: Request, run_id: int) -> HttpResponse:
         return redirect("run-pictures", run_id)
     spec, against = form.policy(), bool(request.GET.get("against"))
     table = run_table(run)
-    ids = flipped(run, table, spec, against=against)
+    ids = flipped(run, table, spec, against=against).tolist()
     page = Paginator(ids, PAIRS_A_PAGE).get_page(request.GET.get("page", 1))
     context = {
         "run": run,
         "words": in_words(spec),
         "query": as_query(spec),
+        "flips_query": urlencode(
+            {"show": "all", "turns": write_policy(spec)} | ({"against": "1"} if against else {})
+        ),
         "against": against,
         "page": page,
         "lines": _lines(table, list(page), policy_of(run), spec),
@@ -147,6 +153,7 @@ def _answer(run: Run, table: RunTable, form: WhatIfForm) -> dict[str, Any]:
         context |= {
             "what": what_if(run, table, spec),
             "query": as_query(spec),
+            "flips_query": urlencode({"show": "all", "turns": write_policy(spec)}),
             "is_own": spec == own,
             "spec": spec,
             "words": in_words(spec),
@@ -178,7 +185,12 @@ def _pictures(run: Run, table: RunTable) -> dict[str, Any]:
 
 def _corners(first: Any, second: Any, kept: Any) -> list[tuple[str, int, int]]:
     """Pairs by the student's two choices, and how many of them are kept."""
-    names = ("neither rewrite", "the instruction's", "the response's", "both rewrites")
+    names = (
+        gettext("neither rewrite"),
+        gettext("the instruction's"),
+        gettext("the response's"),
+        gettext("both rewrites"),
+    )
     found = np.bincount(first + 2 * second.astype(np.int64), minlength=4)
     stay = np.bincount((first + 2 * second.astype(np.int64))[kept], minlength=4)
     return [(name, int(n), int(k)) for name, n, k in zip(names, found, stay, strict=True)]
@@ -224,8 +236,8 @@ def _policies(run: Run, table: RunTable, form: WhatIfForm) -> list[PolicyLine]:
         lines.append(
             PolicyLine(
                 name=name,
-                title=POLICIES[name].title,
-                means=POLICIES[name].means,
+                title=gettext(POLICIES[name].title),
+                means=gettext(POLICIES[name].means),
                 report=report,
                 is_own=spec == own,
                 query=as_query(spec),
@@ -243,7 +255,11 @@ class FlipLine:
     then: str
 
 
-_VERSIONS = ("the original", "the rewritten instruction", "the rewritten response")
+_KEEPS = (
+    gettext_noop("keeps the original"),
+    gettext_noop("keeps the rewritten instruction"),
+    gettext_noop("keeps the rewritten response"),
+)
 
 
 def _lines(table: RunTable, ids: list[int], own: PolicySpec, spec: PolicySpec) -> list[FlipLine]:
@@ -252,7 +268,8 @@ def _lines(table: RunTable, ids: list[int], own: PolicySpec, spec: PolicySpec) -
     now, then = outcome_of(table, own), outcome_of(table, spec)
 
     def says(outcome: Any, number: int) -> str:
-        return f"keeps {_VERSIONS[outcome.version[number]]}" if outcome.kept[number] else "drops it"
+        kept = bool(outcome.kept[number])
+        return gettext(_KEEPS[outcome.version[number]]) if kept else gettext("drops it")
 
     return [
         FlipLine(rows[pk], says(now, place[pk]), says(then, place[pk])) for pk in ids if pk in rows

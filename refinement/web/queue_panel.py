@@ -3,71 +3,76 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.html import format_html_join
 from django.utils.http import urlencode
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Decision, SavedView
 from refinement.selectors.queue import FLAGS, Order, Phase, QueueFilter, Show
 from refinement.selectors.queue.filters import SCORES
+from refinement.selectors.queue.turned import read_policy
 from refinement.selectors.review_sharing import reviewers_of
+from refinement.templatetags.refinement_ui import mid_sentence
+from refinement.web.policy_words import in_words as policy_in_words
 
 if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
+
     from refinement.models import Run
+    from refinement.selectors.queue.filters import Range
 
 SHOWS = {
-    Show.UNDECIDED: "Undecided",
-    Show.DECIDED: "Decided",
-    Show.KEPT: "Kept",
-    Show.DROPPED: "Dropped",
-    Show.FAILED: "Failed",
-    Show.ALL: "All",
+    Show.UNDECIDED: gettext_noop("Undecided"),
+    Show.DECIDED: gettext_noop("Decided"),
+    Show.KEPT: gettext_noop("Kept"),
+    Show.DROPPED: gettext_noop("Dropped"),
+    Show.FAILED: gettext_noop("Failed"),
+    Show.ALL: gettext_noop("All"),
 }
 ORDERS = {
-    Order.POSITION: "In file order",
-    Order.MARGIN: "Closest calls first",
-    Order.IFD: "Highest IFD first",
-    Order.R_IFD: "Lowest r-IFD first",
-    Order.LENGTH: "Longest first",
-    Order.DISAGREEMENT: "Disputed first",
-    Order.RANDOM: "At random",
+    Order.POSITION: gettext_noop("In file order"),
+    Order.MARGIN: gettext_noop("Closest calls first"),
+    Order.IFD: gettext_noop("Highest IFD first"),
+    Order.R_IFD: gettext_noop("Lowest r-IFD first"),
+    Order.LENGTH: gettext_noop("Longest first"),
+    Order.DISAGREEMENT: gettext_noop("Disputed first"),
+    Order.RANDOM: gettext_noop("At random"),
 }
 VERDICTS = {
-    "kept": "keeps it",
-    "dropped": "leaves it out",
-    "response_not_accepted": "left out: response not accepted",
-    "ifd_too_high": "left out: IFD too high",
-    "r_ifd_too_high": "left out: r-IFD too high",
-    "none": "none",
+    "kept": gettext_noop("keeps it"),
+    "dropped": gettext_noop("leaves it out"),
+    "response_not_accepted": gettext_noop("left out: response not accepted"),
+    "ifd_too_high": gettext_noop("left out: IFD too high"),
+    "r_ifd_too_high": gettext_noop("left out: r-IFD too high"),
+    "none": gettext_noop("none"),
 }
 DECISIONS = {
-    Decision.Action.ACCEPT: "accepted the verdict",
-    Decision.Action.ORIGINAL: "kept the original",
-    Decision.Action.CANDIDATE: "took a rewrite",
-    Decision.Action.EDIT: "edited",
-    Decision.Action.DROP: "dropped",
+    Decision.Action.ACCEPT: gettext_noop("accepted the verdict"),
+    Decision.Action.ORIGINAL: gettext_noop("kept the original"),
+    Decision.Action.CANDIDATE: gettext_noop("took a rewrite"),
+    Decision.Action.EDIT: gettext_noop("edited"),
+    Decision.Action.DROP: gettext_noop("dropped"),
 }
 PHASES = {
-    Phase.BOTH: "both rewrites",
-    Phase.INSTRUCTION: "the instruction's only",
-    Phase.RESPONSE: "the response's only",
-    Phase.NONE: "neither",
+    Phase.BOTH: gettext_noop("both rewrites"),
+    Phase.INSTRUCTION: gettext_noop("the instruction's only"),
+    Phase.RESPONSE: gettext_noop("the response's only"),
+    Phase.NONE: gettext_noop("neither"),
 }
 FLAG_WORDS = {
-    "flagged": "flagged by a person",
-    "truncated": "cut for the student",
-    "unscorable": "not scorable",
-    "straddled": "token across the border",
+    "flagged": gettext_noop("flagged by a person"),
+    "truncated": gettext_noop("cut for the student"),
+    "unscorable": gettext_noop("not scorable"),
+    "straddled": gettext_noop("token across the border"),
 }
+_SELECTED = mark_safe(" selected")
 SCORE_WORDS = {"ifd": "IFD", "r_ifd": "r-IFD", "delta_ifd": "Δ IFD", "delta_r_ifd": "Δ r-IFD"}
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    value: str
-    label: str
-    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +97,18 @@ def panel(run: Run, queue: QueueFilter, *, layout: str = "") -> dict[str, Any]:
             address, replace(QueueFilter(), show=queue.show, order=queue.order), more
         ),
         "selects": [
-            _select("verdict", "Verdict", VERDICTS, queue.verdict),
-            _select("decision", "Decision", DECISIONS, queue.decision),
+            _select("verdict", gettext("Verdict"), VERDICTS, queue.verdict),
+            _select("decision", gettext("Decision"), DECISIONS, queue.decision),
             _select(
                 "reviewer",
-                "Decided by",
+                gettext("Decided by"),
                 dict(zip(reviewers, reviewers, strict=True)),
                 queue.reviewer,
             ),
-            _select("phase", "The student took", PHASES, str(queue.phase or "")),
-            _select("flag", "Marks", {flag: FLAG_WORDS[flag] for flag in FLAGS}, queue.flag),
+            _select("phase", gettext("The student took"), PHASES, str(queue.phase or "")),
+            _select(
+                "flag", gettext("Marks"), {flag: FLAG_WORDS[flag] for flag in FLAGS}, queue.flag
+            ),
         ],
         "ranges": [
             {
@@ -126,15 +133,25 @@ def panel(run: Run, queue: QueueFilter, *, layout: str = "") -> dict[str, Any]:
 
 def in_words(queue: QueueFilter) -> str:
     """A filter as the end of a sentence: "undecided, IFD from 0.5"."""
-    return ", ".join([SHOWS[queue.show].lower(), *(words for words, _ in _narrowings(queue))])
+    shown = mid_sentence(gettext(SHOWS[queue.show]))
+    return ", ".join([shown, *(words for words, _ in _narrowings(queue))])
 
 
 def _select(name: str, label: str, words: dict[Any, str], chosen: str) -> dict[str, Any]:
-    known = {str(value): text for value, text in words.items()}
+    known = {str(value): gettext(text) for value, text in words.items()}
     if chosen and chosen not in known:
         known[chosen] = chosen  # from a link: a code of a policy, somebody who has left
-    choices = [Choice(value, text, value == chosen) for value, text in known.items()]
-    return {"name": name, "label": label, "choices": choices}
+    return {"name": name, "label": label, "options": _options(tuple(known.items()), chosen)}
+
+
+@lru_cache(maxsize=256)
+def _options(choices: tuple[tuple[str, str], ...], chosen: str) -> SafeString:
+    """They are the same on nearly every page."""
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{}</option>',
+        ((value, _SELECTED if value == chosen else "", text) for value, text in choices),
+    )
 
 
 def _narrowings(queue: QueueFilter) -> list[tuple[str, QueueFilter]]:
@@ -143,23 +160,53 @@ def _narrowings(queue: QueueFilter) -> list[tuple[str, QueueFilter]]:
     if queue.text:
         found.append((f"“{queue.text}”", replace(queue, text="")))
     if queue.verdict:
-        words = VERDICTS.get(queue.verdict, queue.verdict.replace("_", " "))
-        found.append((f"verdict: {words}", replace(queue, verdict="")))
+        known = VERDICTS.get(queue.verdict)
+        words = gettext(known) if known else queue.verdict.replace("_", " ")
+        words = gettext("verdict: %(words)s") % {"words": words}
+        found.append((words, replace(queue, verdict="")))
     if queue.decision:
-        words = DECISIONS[Decision.Action(queue.decision)]
+        words = gettext(DECISIONS[Decision.Action(queue.decision)])
         found.append((words, replace(queue, decision="")))
     if queue.reviewer:
-        found.append((f"by {queue.reviewer}", replace(queue, reviewer="")))
+        words = gettext("by %(who)s") % {"who": queue.reviewer}
+        found.append((words, replace(queue, reviewer="")))
     if queue.phase is not None:
-        found.append((f"took {PHASES[queue.phase]}", replace(queue, phase=None)))
+        words = gettext("took %(what)s") % {"what": gettext(PHASES[queue.phase])}
+        found.append((words, replace(queue, phase=None)))
     if queue.flag:
-        found.append((FLAG_WORDS[queue.flag], replace(queue, flag="")))
+        found.append((gettext(FLAG_WORDS[queue.flag]), replace(queue, flag="")))
+    if queue.turned:
+        found.append((_turned_words(queue), replace(queue, turned="", against=False)))
     for name, wanted in queue.ranges:
         rest = tuple(pair for pair in queue.ranges if pair[0] != name)
-        low = "" if wanted.low is None else f" from {wanted.low:g}"
-        high = "" if wanted.high is None else f" to {wanted.high:g}"
-        found.append((f"{SCORE_WORDS[name]}{low}{high}", replace(queue, ranges=rest)))
+        found.append((_range_words(SCORE_WORDS[name], wanted), replace(queue, ranges=rest)))
     return found
+
+
+def _range_words(name: str, wanted: Range) -> str:
+    low, high = (
+        "" if bound is None else number_format(f"{bound:g}") for bound in (wanted.low, wanted.high)
+    )
+    if low and high:
+        return gettext("%(name)s from %(low)s to %(high)s") % {
+            "name": name,
+            "low": low,
+            "high": high,
+        }
+    if low:
+        return gettext("%(name)s from %(low)s") % {"name": name, "low": low}
+    return gettext("%(name)s to %(high)s") % {"name": name, "high": high}
+
+
+def _turned_words(queue: QueueFilter) -> str:
+    spec = read_policy(queue.turned)
+    policy = policy_in_words(spec) if spec else queue.turned
+    words = (
+        gettext("against people under “%(policy)s”")
+        if queue.against
+        else gettext("would turn under “%(policy)s”")
+    )
+    return words % {"policy": policy}
 
 
 def _chips(queue: QueueFilter, address: str, more: dict[str, str]) -> list[Chip]:

@@ -7,6 +7,7 @@ document.documentElement.classList.toggle("no-plots", !(pictures && window.uPlot
 
 const queueUrl = pictures?.dataset.queue;
 const number = new Intl.NumberFormat(document.documentElement.lang);
+const figure2 = new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const charts = [];
 
 function token(name) {
@@ -53,8 +54,8 @@ function told(figure, count, ranges) {
   }
   const link = document.createElement("a");
   link.href = `${queueUrl}?${query}`;
-  link.textContent = `Open ${number.format(count)} pairs in the queue`;
-  const words = Object.values(ranges).map(([low, high]) => `${low.toFixed(2)} to ${high.toFixed(2)}`);
+  link.textContent = pictures.dataset.open.replace("%s", number.format(count));
+  const words = Object.values(ranges).map(([low, high]) => pictures.dataset.range.replace("%a", figure2.format(low)).replace("%b", figure2.format(high)));
   place.replaceChildren(`${words.join(", ")}: `, link);
   place.hidden = false;
 }

@@ -14,9 +14,11 @@ from django.urls import reverse
 from refinement.method.specs import PolicySpec
 from refinement.models import PolicyChange, Run, RunSample
 from refinement.selectors.run_columns import forget_tables, run_table
+from refinement.selectors.slices import forget_fields
 from refinement.selectors.what_if import outcome_of, what_if
 from refinement.services.decisions import record_decision
-from refinement.web.policy_forms import as_query, form_of, in_words
+from refinement.web.policy_forms import as_query, form_of
+from refinement.web.policy_words import in_words
 from tests.review_room import make_room
 from tests.scored_run import fill
 
@@ -32,6 +34,7 @@ STRICT = PolicySpec(max_r_ifd=0.7)
 @pytest.fixture
 def room() -> Room:
     forget_tables()
+    forget_fields()
     return make_room()
 
 
@@ -64,6 +67,13 @@ def test_every_picture_has_a_title_and_the_table_behind_it(owner: Client, run: R
     assert all("<table" in figure for figure in figures[:-1])
     assert "Nobody has decided a pair yet" in figures[-1]
     assert "style=" not in html
+
+
+def test_slices_are_also_those_of_a_field_with_a_few_values(owner: Client, run: Run) -> None:
+    text = words(get(owner, "run-pictures", run))
+    assert re.search(
+        r"Source Slice Share Count Percent books \d+ of 20 \d+ % letters \d+ of 20", text
+    )
 
 
 def test_the_bins_hold_every_pair(owner: Client, run: Run) -> None:
@@ -110,6 +120,18 @@ def test_show_me_those_lists_them_with_both_verdicts(owner: Client, run: Run) ->
     row = RunSample.objects.get(pk=int(turned[0]))
     person = run.project.memberships.first().user
     record_decision(run_sample=row, user=person, action="original")
+    queue = re.search(
+        r'id="show-flips"[^>]*href="([^"]+)"', get(owner, "run-what-if", run, as_query(STRICT))
+    )
+    assert queue
+    shown = owner.get(unescape(queue[1]), follow=True)
+    listed = re.findall(
+        rf'class="line[^"]*" href="/runs/{run.pk}/review/(\d+)', shown.content.decode()
+    )
+    assert set(listed) == {str(pk) for pk in turned}
+    assert "would turn under “The paper's: response taken, IFD below 1, r-IFD below 0.7”" in words(
+        shown.content.decode()
+    )
     html = get(owner, "run-flips", run, as_query(STRICT))
     assert set(re.findall(rf"/runs/{run.pk}/review/(\d+)", html)) == {str(pk) for pk in turned}
     assert "drops it" in html

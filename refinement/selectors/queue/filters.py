@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from refinement.models import Decision, QueueEntry
+from refinement.selectors.queue.turned import read_policy, write_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,8 @@ class QueueFilter:
     ``verdict`` is ``kept``, ``dropped``, ``none`` or a code such as ``response_not_accepted``;
     ``decision`` an action; ``reviewer`` the name of the person whose decision counts; ``ranges`` by
     score (``SCORES``): ``ifd`` and ``r_ifd`` are those of the pair that the student's choices led
-    to, a delta is the rewrite's less that of what it was compared with.
+    to, a delta is the rewrite's less that of what it was compared with. ``turned`` is a policy, in
+    the words of ``turned.py``: pairs whose verdict it would turn, or ``against`` what people said.
     """
 
     show: Show = Show.UNDECIDED
@@ -103,6 +105,8 @@ class QueueFilter:
     phase: Phase | None = None
     flag: str = ""
     text: str = ""
+    turned: str = ""
+    against: bool = False
     ranges: tuple[tuple[str, Range], ...] = field(default=())
 
     @classmethod
@@ -120,6 +124,8 @@ class QueueFilter:
             phase=Phase(phase) if phase in set(Phase) else None,
             flag=flag if flag in FLAGS else "",
             text=" ".join(query.get("q", "").replace("\0", " ").split())[:LONGEST_SEARCH],
+            turned=(turned := _policy(query.get("turns", ""))),
+            against=bool(turned) and query.get("against") == "1",
             ranges=_ranges(query),
         )
 
@@ -135,6 +141,8 @@ class QueueFilter:
             "phase": str(self.phase or ""),
             "flag": self.flag,
             "q": self.text,
+            "turns": self.turned,
+            "against": "1" if self.against else "",
         }
         for name, found in self.ranges:
             words[f"{name}_min"] = "" if found.low is None else f"{found.low:g}"
@@ -157,6 +165,11 @@ def _seed(text: str) -> int:
 
 def _word(text: str) -> str:
     return text if text.isascii() and text.replace("_", "").isalnum() and len(text) <= 40 else ""
+
+
+def _policy(text: str) -> str:
+    spec = read_policy(text) if text else None
+    return write_policy(spec) if spec else ""
 
 
 def _ranges(query: Mapping[str, Any]) -> tuple[tuple[str, Range], ...]:

@@ -20,6 +20,7 @@ from refinement.readmodel.words import CANDIDATES, SAMPLES, VECTOR
 if TYPE_CHECKING:
     from refinement.models import Run
 
+COMMON = 4_000  # texts, in all runs together
 _PIECES = re.compile(r'(-?)"([^"]*)"|(-?)(\S+)')
 _WORDS = re.compile(r"[^\W_]+")
 
@@ -80,6 +81,30 @@ def ids_with_words(run: Run, search: str) -> Q:
     )
     # What a person typed is a parameter, here and above.
     return Q(pk__in=RawSQL(found, [run.pk, *parameters, *parameters]))
+
+
+def is_common(search: str) -> bool:
+    """Whether more texts have the words than are worth finding all, without finding them.
+
+    FTS5 stops at the limit; PostgreSQL is asked how many its statistics make it expect.
+    """
+    wanted = parse(search)
+    if not wanted:
+        return False
+    matches, parameters = _matches(wanted)
+    return any(
+        _expected(f"SELECT 1 FROM {table} t WHERE {match}", parameters) > COMMON
+        for table, match, _ in matches
+    )
+
+
+def _expected(select: str, parameters: list[str]) -> int:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {select}", parameters)
+            return int(cursor.fetchone()[0][0]["Plan"]["Plan Rows"])
+        cursor.execute(f"SELECT COUNT(*) FROM ({select} LIMIT {COMMON + 1})", parameters)
+        return int(cursor.fetchone()[0])
 
 
 def _matches(wanted: list[Wanted]) -> tuple[list[tuple[str, str, str]], list[str]]:

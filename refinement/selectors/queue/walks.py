@@ -16,13 +16,16 @@ from django.db import connection
 from django.db.models import F, Q, QuerySet
 
 from refinement.models import QueueEntry, Run, RunSample
-from refinement.selectors.queue.conditions import Behind, E, conditions, in_cells, led
-from refinement.selectors.queue.filters import CELLS, Cell, Order, QueueFilter
+from refinement.selectors.queue.conditions import FEW, Behind, E, conditions, in_cells, led
+from refinement.selectors.queue.filters import CELLS, Order, QueueFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from refinement.selectors.queue.conditions import Condition
 
-FEW = 4_000
+_ANY_CELL = -9_007_199_254  # a parameter that stands for each cell, and like which is no other
+MOST_TRIED = 1_500  # rows asked in lots, before all that fulfil a condition are found instead
 
 Rows = QuerySet[RunSample, Any]
 
@@ -64,33 +67,64 @@ class Queue:
         self.sorting = SORTINGS[queue.order]
         self.cells = CELLS[queue.show]
         self._keys: dict[int, Any] = {}
-        asked = conditions(run, queue)
-        self.leader = self._leader(asked)
-        self.asked = [
-            condition.finds if condition is self.leader and condition.finds else condition.tells
-            for condition in asked
-        ]
-        if within is not None:
-            self.asked.append(within)
+        self.within = within
+        self.conditions = conditions(run, queue)
+        self._lead(self._leader())
 
     def first(self, limit: int) -> list[int]:
         """Ids of run samples, from the start."""
-        return self._collect(self._parts(None, back=False), limit, back=False)
+        return self._go(None, limit, back=False)
 
     def beside(self, around: RunSample, limit: int, *, back: bool = False) -> list[int]:
         """Ids behind a pair, or before it, the nearest first. The pair need not be in the queue."""
-        return self._collect(self._parts(around, back=back), limit, back=back)
+        return self._go(around, limit, back=back)
 
     def everything(self) -> Rows:
         """All of it, in no order: for acts on the whole queue."""
-        return self._narrowed(self.cells)
+        rows = self._narrowed(self.cells)
+        for condition in self.conditions:
+            if condition is not self.leader and condition.fits and condition.finds:
+                rows = rows.filter(condition.finds)
+        return rows
+
+    # -- What is asked of many rows at once -----------------------------------------------------
+    def _go(self, around: RunSample | None, limit: int, *, back: bool) -> list[int]:
+        """On from a pair, a lot at a time where some of the conditions are asked of whole lots."""
+        if not self.fits:
+            return self._collect(self._parts(around, back=back), limit, back=back)
+        found: list[int] = []
+        at, lot, tried = around, max(32, limit), 0
+        while len(found) < limit and (self.leader or tried < MOST_TRIED):
+            ids = self._collect(self._parts(at, back=back), lot, back=back)
+            if not ids:
+                return found
+            fitting = set(ids).intersection(*(fits(ids) for fits in self.fits))
+            found += [pk for pk in ids if pk in fitting]
+            at = RunSample.objects.only("position").get(pk=ids[-1])
+            tried, lot = tried + len(ids), min(2 * lot, 1_000)
+        if len(found) >= limit:
+            return found[:limit]
+        # Spread too thinly to be met on the way.
+        self._lead(next(condition for condition in self.conditions if condition.fits))
+        return self._go(around, limit, back=back)
 
     # -- Which index leads --------------------------------------------------------------------
-    def _leader(self, asked: list[Condition]) -> Condition | None:
+    def _lead(self, leader: Condition | None) -> None:
+        """Ask of each row what the leader's index does not say already."""
+        self.leader = leader
+        asked = [condition for condition in self.conditions if condition is not leader]
+        self.asked = [condition.tells for condition in asked if condition.fits is None]
+        self.fits = [condition.fits for condition in asked if condition.fits is not None]
+        if leader is not None and leader.finds is not None:
+            self.asked.append(leader.finds)
+        if self.within is not None:
+            self.asked.append(self.within)
+
+    def _leader(self) -> Condition | None:
         """The condition that finds the fewest rows, if those are few."""
         found: list[tuple[int, Condition]] = []
-        for condition in asked:
-            if condition.finds is None:
+        for condition in self.conditions:
+            if condition.finds is None or condition.few is False:
                 continue
             rows = RunSample.objects.filter(condition.finds, queue_entry__run=self.run)
             if condition.needs_cells:
@@ -101,7 +135,7 @@ class Queue:
         return min(found, key=lambda pair: pair[0])[1] if found else None
 
     # -- Rows ---------------------------------------------------------------------------------
-    def _narrowed(self, cells: tuple[Cell, ...]) -> Rows:
+    def _narrowed(self, cells: Sequence[int]) -> Rows:
         rows = RunSample.objects.filter(queue_entry__run=self.run)
         if self.leader is None or self.leader.needs_cells:
             rows = rows.filter(in_cells(cells))
@@ -113,18 +147,17 @@ class Queue:
 
     def _parts(self, around: RunSample | None, *, back: bool) -> list[tuple[int, str, Rows]]:
         """The ranges that lie on the way, each with the number and the column of its stretch."""
-        groups = [(cell,) for cell in self.cells] if self.leader is None else [self.cells]
+        cells = self.cells if self.leader else (_ANY_CELL,)
         stretches = self._stretches()
         here, bound = self._place(around, stretches, back=back) if around else (None, None)
         found = []
         for number, stretch in enumerate(stretches):
             if here is not None and (number > here if back else number < here):
                 continue
-            for cells in groups:
-                rows = self._narrowed(cells).filter(stretch.inside)
-                if number == here and bound is not None:
-                    rows = rows.filter(bound)
-                found.append((number, stretch.column, rows))
+            rows = self._narrowed(cells).filter(stretch.inside)
+            if number == here and bound is not None:
+                rows = rows.filter(bound)
+            found.append((number, stretch.column, rows))
         return found
 
     def _stretches(self) -> list[Stretch]:
@@ -161,6 +194,8 @@ class Queue:
 
     def _key(self, run_sample_id: int) -> Any:
         """What the pair is ordered by, read once for both directions."""
+        if self.sorting.column == "position":
+            return None  # known without a look; the stretch is one
         if run_sample_id not in self._keys:
             keys = QueueEntry.objects.filter(pk=run_sample_id)
             self._keys[run_sample_id] = keys.values_list(self.sorting.column, flat=True).first()
@@ -182,9 +217,11 @@ class Queue:
                 sql, values = cut.query.sql_with_params()
             except EmptyResultSet:
                 continue  # a search without a word finds nothing
-            # Names differ between databases and between columns, so they are given by place.
-            texts.append(f"SELECT {number} AS stretch, p.* FROM ({sql}) p")
-            parameters += values
+            # The same statement for each cell: putting it together takes longer than running it.
+            for cell in (None,) if self.leader else self.cells:
+                # Names differ between databases and between columns, so they are given by place.
+                texts.append(f"SELECT {number} AS stretch, p.* FROM ({sql}) p")
+                parameters += [cell if value == _ANY_CELL else value for value in values]
         if not texts:
             return []
         direction = "DESC" if sign else "ASC"
