@@ -9,8 +9,10 @@ from django.utils.translation import gettext, gettext_noop
 
 from refinement.selectors.queue import Mark
 from refinement.templatetags.refinement_ui import local
+from refinement.verdict_words import in_their_words
 
 register = template.Library()
+register.filter("in_their_words", in_their_words)
 
 _LABELS = {
     Mark.KEPT: gettext_noop("kept"),

@@ -8,7 +8,7 @@ from django import forms
 from django.shortcuts import render
 from django.urls import path
 from django.utils.http import urlencode
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.http import require_GET
 
 from refinement.models import AuditEvent, Project
@@ -40,6 +40,7 @@ WORDS = {
     "pair.decided": gettext_noop("decided on"),
     "pair.judged": gettext_noop("gave an opinion on"),
     "pair.opinion_withdrawn": gettext_noop("took back an opinion on"),
+    "pair.tokens_asked": gettext_noop("asked for the tokens of"),
     "pair.undone": gettext_noop("undid a decision on"),
     "project.created": gettext_noop("created the project"),
     "project.renamed": gettext_noop("renamed the project"),
@@ -71,10 +72,11 @@ WORDS = {
 def words_of(action: str) -> str:
     """What was done, to stand between a name and a subject."""
     if action in WORDS:
-        return WORDS[action]
+        return gettext(WORDS[action])
     first, _, rest = action.partition(".")
     said = rest.replace("-", " ").replace("_", " ")
-    return {"refused": f"was refused ({said})", "did": said}.get(first, f"{first} {said}")
+    refused = gettext("was refused (%(what)s)") % {"what": said}
+    return {"refused": refused, "did": said}.get(first, f"{first} {said}")
 
 
 class AuditForm(forms.Form):
@@ -83,7 +85,7 @@ class AuditForm(forms.Form):
     kind = forms.ChoiceField(
         label=gettext_lazy("What"),
         required=False,
-        choices=[("", "Everything"), *AuditEvent.Kind.choices],
+        choices=[("", gettext_lazy("Everything")), *AuditEvent.Kind.choices],
     )
     who = forms.CharField(
         label=gettext_lazy("Who"),

@@ -15,16 +15,21 @@ from refinement.method.specs import PolicySpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOW_MANY = [("", "all that pass"), ("percent", "the best … %"), ("count", "the best …")]
+HOW_MANY = [
+    ("", gettext_lazy("all that pass")),
+    ("percent", gettext_lazy("the best … %")),
+    ("count", gettext_lazy("the best …")),
+]
+TITLES = [(name, gettext_lazy(recipe.title)) for name, recipe in POLICIES.items()]
 
 
-def _limit(name: str, at_one: str) -> forms.FloatField:
+def _limit(label: Any, at_one: Any) -> forms.FloatField:
     return forms.FloatField(
-        label=gettext("%(name)s below") % {"name": name},
+        label=label,
         required=False,
         initial=1,
         min_value=0.000001,
-        help_text=gettext("At 1 or above, %(at_one)s Empty: no such filter.") % {"at_one": at_one},
+        help_text=at_one,
         widget=forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"}),
     )
 
@@ -34,7 +39,7 @@ class PolicyFields(forms.Form):
 
     policy_name = forms.ChoiceField(
         label=gettext_lazy("Policy"),
-        choices=[(name, recipe.title) for name, recipe in POLICIES.items()],
+        choices=TITLES,
         initial="paper",
         widget=forms.RadioSelect,
     )
@@ -44,8 +49,19 @@ class PolicyFields(forms.Form):
         initial=True,
         help_text=gettext_lazy("Then all responses you export come from one hand, the teacher's."),
     )
-    max_ifd = _limit("IFD", "the instruction does not help the student to the response.")
-    max_r_ifd = _limit("r-IFD", "the response does not tell what was asked.")
+    max_ifd = _limit(
+        gettext_lazy("IFD below"),
+        gettext_lazy(
+            "At 1 or above, the instruction does not help the student to the response. "
+            "Empty: no such filter."
+        ),
+    )
+    max_r_ifd = _limit(
+        gettext_lazy("r-IFD below"),
+        gettext_lazy(
+            "At 1 or above, the response does not tell what was asked. Empty: no such filter."
+        ),
+    )
     top = forms.ChoiceField(label=gettext_lazy("Of those, keep"), choices=HOW_MANY, required=False)
     top_amount = forms.FloatField(
         label=gettext_lazy("How many"),
@@ -56,7 +72,7 @@ class PolicyFields(forms.Form):
     )
     top_by = forms.ChoiceField(
         label=gettext_lazy("The best by"),
-        choices=[(code, signal.name) for code, signal in SIGNALS.items()],
+        choices=[(code, gettext_lazy(signal.name)) for code, signal in SIGNALS.items()],
         required=False,
     )
     diverse = forms.BooleanField(
@@ -87,9 +103,9 @@ class PolicyFields(forms.Form):
         data = super().clean() or self.cleaned_data
         if not self.errors:
             if data["top"] and not data["top_amount"]:
-                self.add_error("top_amount", "Say how many.")
+                self.add_error("top_amount", gettext("Say how many."))
             elif data["top"] == "count" and data["top_amount"] != int(data["top_amount"]):
-                self.add_error("top_amount", "Give a whole number of pairs.")
+                self.add_error("top_amount", gettext("Give a whole number of pairs."))
             else:
                 self._check()
         return data
@@ -123,7 +139,8 @@ class PolicyFields(forms.Form):
         """Each radio button with what its policy means."""
         radios = list(self["policy_name"])
         return [
-            (radio, recipe.means) for radio, recipe in zip(radios, POLICIES.values(), strict=True)
+            (radio, gettext(recipe.means))
+            for radio, recipe in zip(radios, POLICIES.values(), strict=True)
         ]
 
     @property
@@ -142,7 +159,7 @@ class WhatIfForm(PolicyFields):
 
     policy_name = forms.ChoiceField(
         label=gettext_lazy("Policy"),
-        choices=[(name, recipe.title) for name, recipe in POLICIES.items()],
+        choices=TITLES,
     )
 
 
@@ -176,19 +193,3 @@ def as_query(spec: PolicySpec) -> str:
 def form_of(query: Mapping[str, str], own: PolicySpec) -> WhatIfForm:
     """The form as the address fills it, else as the run's own policy does."""
     return WhatIfForm(query if query.get("what") else as_fields(own))
-
-
-def in_words(spec: PolicySpec) -> str:
-    """A policy in one line: "The paper's: response taken, IFD below 1, r-IFD below 0.9"."""
-    parts = ["response taken"] if spec.require_response_accepted else []
-    for name, limit in (("IFD", spec.max_ifd), ("r-IFD", spec.max_r_ifd)):
-        if limit is not None:
-            parts.append(f"{name} below {limit:g}")
-    if spec.has_cut:
-        amount = f"{spec.top_count:,}" if spec.top_count else f"{spec.top_percent:g} %"
-        spread = ", spread over the subjects" if spec.diverse else ""
-        parts.append(f"the best {amount} by {SIGNALS[spec.top_by].name}{spread}")
-    title = POLICIES[spec.name].title if spec.name in POLICIES else spec.name
-    if spec.name == "random":
-        title += f" (seed {spec.seed})"
-    return f"{title}: {', '.join(parts) or 'every pair'}"

@@ -10,7 +10,7 @@ from django.utils.translation import gettext, gettext_noop
 from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec
 from refinement.models import Endpoint, RunSample, Student
 from refinement.templatetags.refinement_ui import last_part
-from refinement.web.policy_forms import in_words
+from refinement.web.policy_words import in_words
 
 if TYPE_CHECKING:
     from refinement.models import Run

@@ -49,6 +49,6 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   await navigator.clipboard.writeText(button.dataset.copy);
   const label = button.textContent;
-  button.textContent = "Copied";
+  button.textContent = button.dataset.copied ?? "Copied";
   setTimeout(() => (button.textContent = label), 1500);
 });
