@@ -5,7 +5,11 @@ from refinement.models.run import Run, RunSample
 
 
 class ReviewLease(models.Model):
-    """A person has a pair open. While it lasts, "next" gives the pair to nobody else."""
+    """A person has a pair open. While it lasts, "next" gives the pair to nobody else.
+
+    ``ahead``: only fetched so far, to be there when the person goes on. Who finds nothing else may
+    have it.
+    """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+")
     run_sample = models.ForeignKey(
@@ -15,6 +19,7 @@ class ReviewLease(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="review_leases"
     )
     expires_at = models.DateTimeField()
+    ahead = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

@@ -11,7 +11,7 @@ from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from refinement.models import BulkAct, Decision, SavedView
@@ -44,11 +44,17 @@ AT_WORK = {
     BulkAct.Status.UNDOING,
 }
 ACTS = {
-    BulkAct.Action.ACCEPT: "The student's choice stands; pairs without a verdict are left out.",
-    BulkAct.Action.ORIGINAL: "The original texts are kept, whatever the verdicts say.",
-    BulkAct.Action.DROP: "None of them is exported.",
-    BulkAct.Action.FLAG: "Marks them, so that “flagged by a person” finds them; exports nothing.",
-    BulkAct.Action.ASSIGN: "“Next” gives them to one person alone.",
+    BulkAct.Action.ACCEPT: gettext_noop(
+        "The student's choice stands; pairs without a verdict are left out."
+    ),
+    BulkAct.Action.ORIGINAL: gettext_noop(
+        "The original texts are kept, whatever the verdicts say."
+    ),
+    BulkAct.Action.DROP: gettext_noop("None of them is exported."),
+    BulkAct.Action.FLAG: gettext_noop(
+        "Marks them, so that “flagged by a person” finds them; exports nothing."
+    ),
+    BulkAct.Action.ASSIGN: gettext_noop("“Next” gives them to one person alone."),
 }
 
 
@@ -90,7 +96,7 @@ def _act_page(
     count = walk.everything().count() if queue.is_narrowed else counts.of(queue.show)
     role = access.role_of(request.user, run.project)
     acts = [
-        {"value": action.value, "label": action.label, "means": means}
+        {"value": action.value, "label": action.label, "means": gettext(means)}
         for action, means in ACTS.items()
         if action != BulkAct.Action.ASSIGN or role == "owner"
     ]
@@ -173,7 +179,9 @@ def undo(request: Request, run_id: int, act_id: int) -> HttpResponse:
     found = get_object_or_404(BulkAct.objects.select_related("run__project"), pk=act_id, run=run)
     if found.user_id != request.user.pk:
         access.run_for(request.user, run_id, at_least="owner")
-    return _back(request, run, lambda: undo_act(act=found, user=request.user), "The undo begins.")
+    return _back(
+        request, run, lambda: undo_act(act=found, user=request.user), gettext("The undo begins.")
+    )
 
 
 @require_POST
@@ -183,9 +191,9 @@ def restore(request: Request, run_id: int) -> HttpResponse:
     through = get_object_or_404(
         Decision.objects.select_related("run_sample"),
         pk=int(number) if number.isdecimal() else 0,
-        run_sample__run=run,
+        run=run,
     )
-    said = "Restoring begins; it can be undone as a whole."
+    said = gettext("Restoring begins; it can be undone as a whole.")
     return _back(
         request, run, lambda: restore_run(run=run, user=request.user, through=through), said
     )
@@ -279,9 +287,12 @@ def flag(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     if run_sample.run_id != run_id:
         raise access.NoAccess(gettext("No such pair in this run."))
     flagged = toggle_flag(run_sample=run_sample, user=request.user)
-    number = run_sample.position + 1
-    said = f"Flagged pair {number}." if flagged else f"Took the flag off pair {number}."
-    messages.success(request, said)
+    said = (
+        gettext("Flagged pair %(number)s.")
+        if flagged
+        else gettext("Took the flag off pair %(number)s.")
+    )
+    messages.success(request, said % {"number": run_sample.position + 1})
     return redirect(RoomState.from_query(request.GET).pair_url(run_id, run_sample_id))
 
 

@@ -16,23 +16,27 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from refinement.models import Decision, RunSample
 from refinement.selectors import access
-from refinement.selectors.queue import Show, next_pair, queue_window
+from refinement.selectors.queue import Show
 from refinement.selectors.review import pair_view
 from refinement.selectors.review_sharing import plan_of
 from refinement.services.decisions import DecisionConflict, add_comment, undo_decision
 from refinement.services.errors import ServiceError
-from refinement.services.review_leases import claim_next, hold, release
-from refinement.web.review_blind import blind_state, is_blind, sides_of
+from refinement.services.review_leases import hold, release
+from refinement.web.review_ahead import catch_up
+from refinement.web.review_blind import is_blind, sides_of
 from refinement.web.review_forms import DecisionForm
-from refinement.web.review_page import Happened, Toast, empty_context, room_context
+from refinement.web.review_frame import empty_context
+from refinement.web.review_happened import Happened, Toast
+from refinement.web.review_page import room_context
 from refinement.web.review_saying import say, words_of
 from refinement.web.review_shared import without_others_edits
 from refinement.web.review_state import RoomState
+from refinement.web.review_ways import first_of, next_of, pair_for, state_of
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
-    from refinement.models import ReviewPlan, Run, User
+    from refinement.models import ReviewPlan, User
     from refinement.selectors.review import Version
     from refinement.web.http import Request
 
@@ -46,8 +50,8 @@ _TAGS = re.compile(r"undo-(\d+) edited-(\d+) opinion-(\d+)")
 def review(request: Request, run_id: int) -> HttpResponse:
     """On to the first pair of the queue, or say why there is none."""
     run = access.run_for(request.user, run_id)
-    state = _state(request, run)
-    found = _next(request, run, state)
+    state = state_of(request, run)
+    found = first_of(request, run, state)
     if found is not None:
         return redirect(state.pair_url(run.pk, found))
     context = empty_context(request.user, run, state, Happened(toasts=_toasts(request)))
@@ -57,7 +61,7 @@ def review(request: Request, run_id: int) -> HttpResponse:
 @require_GET
 @never_cache
 def pair(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
-    run_sample = _pair_for(request, run_id, run_sample_id, at_least="viewer")
+    run_sample = pair_for(request, run_id, run_sample_id, at_least="viewer")
     return _room(request, run_sample, Happened(toasts=_toasts(request)))
 
 
@@ -66,7 +70,7 @@ def pair(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
 def decide(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     if request.method == "GET":
         return redirect("review-pair", run_id, run_sample_id)
-    run_sample = _pair_for(request, run_id, run_sample_id, at_least="reviewer")
+    run_sample = pair_for(request, run_id, run_sample_id, at_least="reviewer")
     plan = plan_of(run_sample.run)
     sides = _sides(request.user, run_sample, plan)
     form = DecisionForm(request.POST, run_sample=run_sample, sides=sides)
@@ -95,7 +99,7 @@ def undo(request: Request, run_id: int) -> HttpResponse:
     decision = get_object_or_404(
         Decision.objects.select_related("run_sample__sample", "run_sample__run"),
         pk=int(number) if number.isdecimal() else 0,
-        run_sample__run=run,
+        run=run,
     )
     run_sample = decision.run_sample
     try:
@@ -118,7 +122,7 @@ def undo(request: Request, run_id: int) -> HttpResponse:
 def comment(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     if request.method == "GET":
         return redirect("review-pair", run_id, run_sample_id)
-    run_sample = _pair_for(request, run_id, run_sample_id, at_least="reviewer")
+    run_sample = pair_for(request, run_id, run_sample_id, at_least="reviewer")
     text = request.POST.get("text", "").replace("\r\n", "\n")
     try:
         add_comment(run_sample=run_sample, user=request.user, text=text)
@@ -126,30 +130,6 @@ def comment(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
         happened = Happened(toasts=(Toast(str(error), failed=True),), comment=text)
         return _room(request, run_sample, happened, status=422)
     return show_pair(request, run_sample, Toast(gettext("Comment saved.")))
-
-
-def _pair_for(
-    request: Request, run_id: int, run_sample_id: int, *, at_least: access.Role
-) -> RunSample:
-    run_sample = access.run_sample_for(request.user, run_sample_id, at_least=at_least)
-    if run_sample.run_id != run_id:
-        raise access.NoAccess(gettext("No such pair in this run."))
-    return run_sample
-
-
-def _state(request: Request, run: Run) -> RoomState:
-    """Blind for every list of a run whose plan is."""
-    state = RoomState.from_query(request.GET)
-    return blind_state(state) if plan_of(run).blind else state
-
-
-def _next(
-    request: Request, run: Run, state: RoomState, after: RunSample | None = None
-) -> int | None:
-    """The next pair, leased to those who may decide it."""
-    if access.role_of(request.user, run.project) in ("reviewer", "owner"):
-        return claim_next(run=run, user=request.user, queue=state.queue, after=after)
-    return next_pair(run, state.queue, after=after)
 
 
 def _sides(user: User, run_sample: RunSample, plan: ReviewPlan) -> dict[str, Version] | None:
@@ -161,17 +141,17 @@ def _sides(user: User, run_sample: RunSample, plan: ReviewPlan) -> dict[str, Ver
 
 
 def _onward(request: Request, run_sample: RunSample, toast: Toast) -> HttpResponse:
-    """To the next pair: round the undecided ones, to the end of any other list."""
+    """To the next pair, which the page may show already."""
     run = run_sample.run
-    state = _state(request, run)
-    if state.queue.show is Show.UNDECIDED:
-        found = _next(request, run, state, after=run_sample)
-    else:
-        window = queue_window(run, state.queue, around=run_sample, before=0, after=1)
-        found = window.next_id or run_sample.pk
-        if window.next_id is None:
-            last = gettext("That was the last pair of this list.")
-            toast = replace(toast, text=f"{toast.text} {last}")
+    state = state_of(request, run)
+    shown = catch_up(request, state, run, toast)
+    if shown is not None:
+        return shown
+    found = next_of(request, run_sample, state)
+    if found is None and state.queue.show is not Show.UNDECIDED:
+        found = run_sample.pk
+        last = gettext("That was the last pair of this list.")
+        toast = replace(toast, text=f"{toast.text} {last}")
     if found is None:
         return _go(request, reverse("review", args=[run.pk]) + state.carry, toast)
     return _go(request, state.pair_url(run.pk, found), toast)

@@ -16,9 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Decision
-from refinement.selectors.opinions import last_opinion
 from refinement.selectors.queue import Order, QueueFilter, Show, queue_window
-from refinement.selectors.review import last_own_decision
 from refinement.web.diff import Change, Segment, diff_words
 from refinement.web.review_texts import TITLES
 
@@ -27,10 +25,9 @@ if TYPE_CHECKING:
 
     from django.utils.safestring import SafeString
 
-    from refinement.models import ReviewPlan, RunSample, User
-    from refinement.selectors.queue import QueueCounts
+    from refinement.models import ReviewPlan, RunSample
     from refinement.selectors.review import PairView, Version
-    from refinement.web.review_page import Happened
+    from refinement.web.review_happened import Happened
     from refinement.web.review_state import RoomState
 
 LETTERS = "ABCDEFGHI"
@@ -89,45 +86,36 @@ def letter_of(sides: dict[str, Version], candidate_id: int | None) -> str:
 
 
 def blind_context(
-    user: User,
-    view: PairView,
-    plan: ReviewPlan,
-    state: RoomState,
-    happened: Happened,
-    *,
-    counts: QueueCounts,
-    may_decide: bool,
+    view: PairView, plan: ReviewPlan, state: RoomState, happened: Happened
 ) -> dict[str, Any]:
-    """All that ``review/_blind.html`` shows."""
-    run, pair = view.run_sample.run, view.run_sample
+    """What ``review/_blind.html`` shows of its own."""
     sides = sides_of(view, plan)
-    window = queue_window(run, state.queue, around=pair)
     base = happened.draft.side if happened.draft else state.of
     base = base if base in sides else next(iter(sides))
+    return {
+        **blind_queue(view.run_sample, state),
+        "here": state.query(),
+        "sides": _drawn(sides),
+        "edit_letter": base,
+        "edit_pair": sides[base].pair,
+        "edit_urls": [(letter, state.query(edit="1", of=letter)) for letter in sides],
+    }
+
+
+def blind_queue(pair: RunSample, state: RoomState) -> dict[str, Any]:
+    """The list beside a blind pair: numbers alone."""
+    run = pair.run
+    window = queue_window(run, state.queue, around=pair)
     neighbours = (window.previous_id, window.next_id)
     previous_url, next_url = (state.pair_url(run.pk, pk) if pk else "" for pk in neighbours)
     return {
-        "pair": pair,
-        "state": state,
-        "here": state.query(),
-        "sides": _drawn(sides),
         "lines": [
             (line.position, reverse("review-pair", args=[run.pk, line.run_sample_id]), line.current)
             for line in window.lines
         ],
         "previous_url": previous_url,
         "next_url": next_url,
-        "seen": view.decision.pk if view.decision else 0,
-        "counts": counts,
-        "may_decide": may_decide,
-        "editing": may_decide and (state.editing or happened.draft is not None),
-        "draft": happened.draft,
-        "edit_letter": base,
-        "edit_pair": sides[base].pair,
-        "edit_urls": [(letter, state.query(edit="1", of=letter)) for letter in sides],
         "shows": [(show, gettext(_SHOWS[show]), show is state.queue.show) for show in BLIND_SHOWS],
-        "last_opinion": last_opinion(run, user) if plan.reviewers_per_pair > 1 else None,
-        "last_own": last_own_decision(run, user) if may_decide else None,
     }
 
 

@@ -115,10 +115,13 @@ class DecisionForm(forms.Form):
         """Why the form was refused, as one sentence."""
         for name, errors in self.errors.items():
             if name in ("instruction", "input", "response"):
-                return f"The {name} cannot be saved: {errors[0]}"
+                return gettext("The %(name)s cannot be saved: %(why)s") % {
+                    "name": gettext(name),
+                    "why": errors[0],
+                }
             if name == "__all__":
                 return str(errors[0])
-        return "This form is out of date. Reload the page and decide again."
+        return gettext("This form is out of date. Reload the page and decide again.")
 
 
 def as_typed(base: str, typed: str) -> str:

@@ -12,7 +12,7 @@ from refinement.services.decisions import record_decision
 from refinement.services.opinions import give_opinion
 from refinement.templatetags.refinement_ui import mid_sentence
 from refinement.web.review_blind import letter_of, said_blind
-from refinement.web.review_page import Toast
+from refinement.web.review_happened import Toast
 
 if TYPE_CHECKING:
     from refinement.models import Candidate, ReviewPlan, RunSample, User

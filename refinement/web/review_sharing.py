@@ -17,7 +17,7 @@ from refinement.services.errors import ServiceError
 from refinement.services.opinions import withdraw_opinion
 from refinement.services.review_leases import hold
 from refinement.web.review import show_pair
-from refinement.web.review_page import Toast
+from refinement.web.review_happened import Toast
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -54,7 +54,8 @@ def withdraw(request: Request, run_id: int) -> HttpResponse:
         withdraw_opinion(run_sample=run_sample, user=request.user)
     except ServiceError as error:
         return show_pair(request, run_sample, Toast(str(error), failed=True))
-    text = f"Taken back: your opinion on pair {run_sample.position + 1}."
+    text = gettext("Taken back: your opinion on pair %(number)s.")
+    text %= {"number": run_sample.position + 1}
     return show_pair(request, run_sample, Toast(text))
 
 

@@ -59,6 +59,11 @@ class RoomState:
         """The query string for any other pair, with its question mark, or nothing."""
         return self.query()
 
+    @property
+    def for_another(self) -> Self:
+        """As another pair opens: without what belonged to this one."""
+        return type(self)(queue=self.queue, layout=self.layout, blanks=self.blanks)
+
     def query(self, **extra: str) -> str:
         """What goes along, plus ``extra``; defaults are left out to keep addresses short."""
         values = {

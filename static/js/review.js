@@ -10,10 +10,14 @@
   let shownAt = performance.now();
   let shownPair = null;
   let asked = null; // a filter chosen while another page was on its way
+  let held = null; // a key pressed on a pair that was there before the last decision was answered
 
   const room = () => document.getElementById("room");
   const find = (selector) => room()?.querySelector(selector) ?? null;
-  const tooSoon = () => busy || performance.now() - shownAt < GUARD_MS;
+  const tooEarly = () => performance.now() - shownAt < GUARD_MS;
+  const tooSoon = () => busy || tooEarly();
+  // The answer of a server that was told which pair is in sight already (ahead.js).
+  const catchesUp = (event) => Boolean(event.detail.xhr?.getResponseHeader("SRT-Ahead"));
 
   // -- Keys ---------------------------------------------------------------------------------------
   function onKey(event) {
@@ -34,7 +38,8 @@
     const pressed = key === "escape" ? find("[data-key-escape]") : keyed(key);
     if (!pressed) return;
     event.preventDefault();
-    press(pressed);
+    if (busy && !tooEarly() && pressed.closest("[data-decides]")) held = key;
+    else press(pressed);
   }
 
   function onFieldKey(event, field) {
@@ -147,7 +152,7 @@
     if (!form) {
       const edit = find("#do-edit");
       edit?.setAttribute("data-has-draft", "");
-      if (edit) edit.querySelector(".choice__means").textContent = "unsaved text";
+      if (edit) edit.querySelector(".choice__means").textContent = room().dataset.unsaved;
       return;
     }
     const fields = [...form.querySelectorAll("[data-draft]")];
@@ -156,7 +161,7 @@
     form.dataset.base = form.elements.base.value;
     form.elements.base.value = draft.base;
     for (const field of fields) field.value = draft[field.name] ?? field.value;
-    form.querySelector("[data-draft-time]").textContent = new Date(draft.at).toLocaleString([], {
+    form.querySelector("[data-draft-time]").textContent = new Date(draft.at).toLocaleString(document.documentElement.lang, {
       dateStyle: "medium",
       timeStyle: "short",
     });
@@ -190,10 +195,17 @@
     delete find("[data-room]")?.dataset.ready;
   }
 
-  function answered() {
+  function answered(event) {
     busy = false;
-    setTimeout(askAgain); // htmx takes no other request before this event is over
-    if (performance.now() - shownAt > GUARD_MS) find("[data-room]")?.setAttribute("data-ready", "");
+    const key = catchesUp(event) ? held : null;
+    held = null;
+    setTimeout(() => {
+      // htmx takes no other request before this event is over
+      askAgain();
+      const pressed = key && keyed(key);
+      if (pressed) press(pressed);
+    });
+    if (!tooEarly()) find("[data-room]")?.setAttribute("data-ready", "");
   }
 
   function arrived() {
@@ -208,6 +220,15 @@
     if (another) window.scrollTo(0, 0);
     placeFocus();
     setTimeout(() => busy || (inside.dataset.ready = ""), GUARD_MS);
+  }
+
+  // What stands around the pair in sight has come, and the pair stays as it is.
+  function caughtUp() {
+    const toasts = [...room().querySelectorAll("[data-room-toast]")];
+    for (const toast of toasts) dress(toast);
+    showCurrentLine();
+    const words = [...toasts.map((toast) => toast.querySelector("span").textContent), find("[data-room]").dataset.announce];
+    document.getElementById("announcer").textContent = words.join(" ");
   }
 
   function dress(toast) {
@@ -249,10 +270,9 @@
     const toast = document.createElement("div");
     toast.className = "toast toast--error";
     toast.setAttribute("role", "alert");
-    const lost = event.detail.requestConfig?.verb === "get" ? "This did not load" : "Nothing was saved";
-    toast.textContent = status
-      ? `${lost}: the server answered with ${status}. Reload the page and try again.`
-      : `${lost}: the server cannot be reached. Try again when you are connected.`;
+    const words = room().dataset;
+    const lost = event.detail.requestConfig?.verb === "get" ? words.notLoaded : words.notSaved;
+    toast.textContent = `${lost}: ${status ? words.status.replace("%s", status) : words.noServer}`;
     const place = document.querySelector(".toasts");
     place.replaceChildren(toast);
     setTimeout(() => toast.remove(), 15000);
@@ -274,7 +294,8 @@
   document.addEventListener("htmx:beforeRequest", forRoom(left));
   document.addEventListener("htmx:afterRequest", forRoom(answered));
   document.addEventListener("htmx:beforeSwap", onBeforeSwap);
-  document.addEventListener("htmx:afterSettle", forRoom(arrived));
+  document.addEventListener("htmx:afterSettle", forRoom((event) => (catchesUp(event) ? caughtUp() : arrived())));
+  document.addEventListener("room:shown", arrived);
   document.addEventListener("htmx:historyCacheMiss", left);
   document.addEventListener("htmx:historyCacheMissLoadError", answered);
   document.addEventListener("htmx:historyRestore", restored);

@@ -48,23 +48,27 @@ def arrive(
 def test_two_reviewers_never_get_one_pair_and_see_each_other(
     room: Room, arrive: Callable[[User], Visitor]
 ) -> None:
-    one, other = arrive(room.reviewer), arrive(room.owner)
+    one = arrive(room.reviewer)
     one.sees_pair(1)
-    other.sees_pair(2)
+    one.wait_fetched()
+    other = arrive(room.owner)
+    other.sees_pair(3)  # the second is kept for the first reviewer, as the next one
     one.press("a")
-    one.sees_pair(3)
+    one.sees_pair(2)
     other.press("d")
     other.sees_pair(4)
+    one.sees_toast("Accepted the verdict: pair 1.")
+    other.sees_toast("Dropped: pair 3.")
     decided = Decision.objects.order_by("run_sample__position").values_list("user", flat=True)
     assert list(decided) == [room.reviewer.pk, room.owner.pk]
-    other.page.goto(f"/runs/{room.run.pk}/review/{room.pairs[2].pk}")
+    other.page.goto(f"/runs/{room.run.pk}/review/{room.pairs[1].pk}")
     expect(other.page.locator("#presence")).to_contain_text(f"{room.reviewer} is looking")
     other.press("o")
-    other.page.wait_for_url("**/review/**")
+    other.sees_toast("Kept the original: pair 2.")
     one.expected_statuses.add(409)
     one.press("d")
     expect(one.page.locator(".conflict")).to_contain_text(f"{room.owner} came first")
-    decision = RunSample.objects.select_related("decision").get(pk=room.pairs[2].pk).decision
+    decision = RunSample.objects.select_related("decision").get(pk=room.pairs[1].pk).decision
     assert decision is not None
     assert decision.user == room.owner
 

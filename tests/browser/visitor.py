@@ -44,21 +44,30 @@ class Visitor:
     def choice(self, name: str) -> Locator:
         """A button of the decision bar, by its name."""
         named = self.page.locator(".choice__name", has_text=name)
-        return self.page.locator(".decide .choice").filter(has=named)
+        return self.shown.locator(".decide .choice").filter(has=named)
 
     def wait_ready(self) -> None:
         self.page.locator("[data-room][data-ready]").wait_for(state="attached")
+
+    def wait_fetched(self) -> None:
+        """Until the page holds the next pair."""
+        self.page.locator("#room[data-ahead]").wait_for(state="attached")
 
     def sees_pair(self, number: int) -> None:
         expect(self.title).to_have_text(f"Pair {number}")
 
     def sees_toast(self, text: str) -> None:
-        expect(self.page.locator(".room-toasts")).to_contain_text(text)
+        expect(self.shown.locator(".room-toasts")).to_contain_text(text)
 
     @property
     def title(self) -> Locator:
-        return self.page.locator("#pair-title")
+        return self.shown.locator("#pair-title")
 
     @property
     def middle(self) -> Locator:
-        return self.page.locator("section.pair")
+        return self.shown.locator("section.pair")
+
+    @property
+    def shown(self) -> Locator:
+        """The room in sight: the one before waits, hidden, for the answer to its decision."""
+        return self.page.locator("[data-room]:not([hidden])")

@@ -24,6 +24,7 @@ from refinement.services.review_leases import (
     forget_expired,
     hold,
     release,
+    take_up,
 )
 from tests.review_room import Room, make_room
 
@@ -84,6 +85,34 @@ class TestClaims:
             hold(run_sample=pair, user=room.reviewer)
         held = ReviewLease.objects.filter(user=room.reviewer).values_list("run_sample", flat=True)
         assert sorted(held) == [pair.pk for pair in room.pairs[-LEASES_A_PERSON:]]
+
+    def test_what_is_fetched_ahead_is_given_to_others_last(self) -> None:
+        room = room_of(3)
+        first, second, third = (pair.pk for pair in room.pairs)
+        mine = {"run": room.run, "user": room.reviewer, "queue": QUEUE}
+        theirs = {"run": room.run, "user": room.owner, "queue": QUEUE}
+        assert claim_next(**mine) == first
+        assert claim_next(**mine, after=room.pairs[0], ahead=True) == second
+        assert claim_next(**theirs) == third
+        assert claim_next(**theirs, after=room.pairs[2], ahead=True) is None
+        assert others_at(room.pairs[1], room.owner) == []
+        assert claim_next(**theirs, after=room.pairs[2]) == second
+        assert not ReviewLease.objects.filter(user=room.reviewer, ahead=True).exists()
+
+    def test_a_pair_fetched_ahead_is_taken_up_only_by_whom_it_is_kept_for(self) -> None:
+        room = room_of(2)
+        mine = {"run": room.run, "user": room.reviewer, "queue": QUEUE}
+        pk = claim_next(**mine, after=room.pairs[0], ahead=True)
+        assert pk == room.pairs[1].pk
+        assert take_up(run=room.run, user=room.owner, run_sample_id=pk, queue=QUEUE) is None
+        assert take_up(**mine, run_sample_id=pk) == room.pairs[1]
+        assert [x.user for x in others_at(room.pairs[1], room.owner)] == [room.reviewer]
+        ReviewLease.objects.update(expires_at=timezone.now())
+        assert take_up(**mine, run_sample_id=pk) is None
+        hold(run_sample=room.pairs[1], user=room.reviewer)
+        record_decision(run_sample=room.pairs[1], user=room.owner, action="drop")
+        assert take_up(**mine, run_sample_id=pk) is None
+        assert take_up(**mine | {"queue": QueueFilter(show=Show.ALL)}, run_sample_id=pk)
 
     def test_other_lists_are_for_looking_through(self) -> None:
         room = room_of(1)

@@ -151,6 +151,8 @@ DOORS = [
     Door("decide", FROM_REVIEWER, pair, "post", lambda _: {"action": "drop", "seen": 0}),
     Door("comment", FROM_REVIEWER, pair, "post", lambda _: {"text": "Good."}),
     Door("review-presence", FROM_REVIEWER, pair, "post"),
+    Door("review-next", FROM_REVIEWER, pair),
+    Door("review-tokens", FROM_REVIEWER, pair, "post"),
     Door("review-people", MEMBERS, run),
     Door("review-plan", FROM_OWNER, run, "post", lambda _: {"reviewers_per_pair": 1, "seed": 1}),
     Door(
