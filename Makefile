@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 IMPORT_ARGS ?=
+REVIEW_ARGS ?=
 
 export HF_HUB_OFFLINE = 1
 export DJANGO_SETTINGS_MODULE = srt_web.settings
@@ -58,7 +59,7 @@ messages: $(STAMP) ## collect the texts for translation and compile them (needs 
 	$(BIN)/python manage.py makemessages --all --no-wrap --no-location --ignore .venv --ignore var --ignore tests
 	$(BIN)/python manage.py compilemessages --ignore .venv --ignore var
 
-bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--rows 1000000": more rows)
+bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--rows 1000000", REVIEW_ARGS="--samples 1000000": more rows)
 	@$(BIN)/python -c 'import lm_eval' 2>/dev/null \
 	  || $(BIN)/python -m pip install -qq -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/score.py $(ARGS)
@@ -67,3 +68,6 @@ bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--ro
 	$(BIN)/python benchmarks/import_rows.py $(IMPORT_ARGS)
 	$(BIN)/python benchmarks/export_rows.py $(IMPORT_ARGS)
 	$(BIN)/python benchmarks/whatif.py
+	$(BIN)/python benchmarks/review.py $(REVIEW_ARGS)
+	$(BIN)/python benchmarks/review_keys.py $(REVIEW_ARGS)
+	$(BIN)/python benchmarks/deciding.py

@@ -1,41 +1,30 @@
 """Server time of the run page and the review room on a large run, beside plain counts and offsets.
 
-    .venv/bin/python manage.py migrate
-    .venv/bin/python manage.py make_synthetic_run --samples 100000
-    .venv/bin/python benchmarks/review.py [--run N] [--times 40]
+    .venv/bin/python benchmarks/review.py [--samples 1000000] [--database postgresql] [--times 40]
 
-It measures the newest run, or ``--run``, of the configured database (SQLite, or PostgreSQL by
-``DATABASE_URL``), in this process, through the whole of Django but no network. The baselines count
-all rows of the run for each filter, and jump to a random page by OFFSET, as a first version would.
+It makes a run in a database of its own (or takes the newest of one by its address) and asks for
+pages in this process, through the whole of Django but no network. "fetched ahead" is what a page
+fetches while its pair is read, "decision" what a decision with the next pair in sight takes. The
+baselines count all rows of the run for each filter, and jump to a random page by OFFSET, as a first
+version would.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "srt_web.settings")
-
-import django
-
-django.setup()
-
-from django.conf import settings  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.db.models import Count, F, Q  # noqa: E402
-from django.test import Client  # noqa: E402
-
-from refinement.models import Membership, Run, RunSample, User  # noqa: E402
+from large_run import add_arguments, client_for, large_run, p95, reviewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from django.test import Client
+
+    from refinement.models import Run
 
 FILTERS = {
     "undecided": "",
@@ -58,40 +47,61 @@ def timed(work: Callable[[], object], times: int) -> tuple[float, float, float]:
         work()
         walls.append((time.perf_counter() - began) * 1000)
     cpu = (time.process_time() - cpu) * 1000 / times
-    return statistics.median(walls), sorted(walls)[int(len(walls) * 0.95) - 1], cpu
-
-
-def client_for(run: Run) -> Client:
-    user, _ = User.objects.get_or_create(username=f"bench-{run.project_id}")
-    Membership.objects.get_or_create(
-        project=run.project, user=user, defaults={"role": Membership.Role.REVIEWER}
-    )
-    client = Client()
-    client.force_login(user)
-    return client
+    return statistics.median(walls), p95(walls), cpu
 
 
 def pages(run: Run, client: Client, chance: random.Random) -> dict[str, Callable[[], object]]:
-    first, last = (
-        run.run_samples.order_by(order).values_list("pk", flat=True)[0] for order in ("pk", "-pk")
-    )
+    ids = [run.run_samples.order_by(by).values_list("pk", flat=True)[0] for by in ("pk", "-pk")]
+
+    def get(address: str, query: str = "") -> object:
+        response = client.get(address + query, headers={"HX-Request": "true"})
+        assert response.status_code == 200, (response.status_code, address)
+        return response
 
     def room(query: str) -> Callable[[], object]:
-        def work() -> object:
-            address = f"/runs/{run.pk}/review/{chance.randint(first, last)}{query}"
-            response = client.get(address)
-            assert response.status_code == 200, (response.status_code, address)
-            return response
+        return lambda: get(f"/runs/{run.pk}/review/{chance.randint(*ids)}", query)
 
-        return work
-
-    found: dict[str, Callable[[], object]] = {"run page": lambda: client.get(f"/runs/{run.pk}")}
+    found: dict[str, Callable[[], object]] = {"run page": lambda: get(f"/runs/{run.pk}")}
     for name, query in FILTERS.items():
         found[f"room: {name}"] = room(query)
     return found
 
 
+def deciding(run: Run, client: Client) -> Iterator[object]:
+    """Fetching the next pair and deciding with it in sight, in turns, through the queue."""
+    at = client.get(f"/runs/{run.pk}/review").headers["Location"].partition("?")[0]
+    htmx = {"HX-Request": "true"}
+    while True:
+        html = client.get(f"{at}/next", headers=htmx).content.decode()
+        ahead = html.partition('data-pair="')[2].partition('"')[0]
+        yield ahead
+        said = {"action": "original", "seen": 0}
+        answer = client.post(f"{at}/decide", said, headers=htmx | {"SRT-Ahead": ahead})
+        assert answer.status_code == 200, answer
+        at = answer["HX-Push-Url"]
+        yield answer
+
+
+def in_turns(work: Callable[[], object], times: int) -> dict[str, tuple[float, float, float]]:
+    """The two halves of ``deciding``, each measured by itself."""
+    found: dict[str, list[tuple[float, float]]] = {"room: fetched ahead": [], "decision": []}
+    for _ in range(times + 1):
+        for taken in found.values():
+            began, cpu = time.perf_counter(), time.process_time()
+            work()
+            taken.append(((time.perf_counter() - began) * 1000, time.process_time() - cpu))
+    figures = {}
+    for name, taken in found.items():
+        walls, cpus = zip(*taken[1:], strict=True)
+        figures[name] = (statistics.median(walls), p95(list(walls)), 1000 * sum(cpus) / times)
+    return figures
+
+
 def baselines(run: Run, chance: random.Random) -> dict[str, Callable[[], object]]:
+    from django.db.models import Count, F, Q
+
+    from refinement.models import RunSample
+
     rows = RunSample.objects.filter(run=run)
     total = rows.count()
     undecided = Q(state__in=["done", "failed"], decision=None)
@@ -114,20 +124,24 @@ def baselines(run: Run, chance: random.Random) -> dict[str, Callable[[], object]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=int)
+    add_arguments(parser)
     parser.add_argument("--times", type=int, default=40)
     options = parser.parse_args()
-    settings.ALLOWED_HOSTS.append("testserver")
-    runs = Run.objects.select_related("project").order_by("-pk")
-    run = (runs.filter(pk=options.run) if options.run else runs).first()
-    if run is None:
-        parser.error("there is no such run: make one with manage.py make_synthetic_run")
     chance = random.Random(1)
-    print(f"{connection.vendor}, {run.run_samples.count():,} pairs, {options.times} times each")
-    print(f"{'':38}{'median':>10}{'p95':>10}{'CPU':>10}  ms")
-    for name, work in (pages(run, client_for(run), chance) | baselines(run, chance)).items():
-        times = options.times if "baseline" not in name else max(3, options.times // 8)
-        print(f"{name:38}{''.join(f'{value:10.1f}' for value in timed(work, times))}", flush=True)
+    with large_run(options) as run:
+        client = client_for(reviewer(run.project))
+        print(f"{'':38}{'median':>10}{'p95':>10}{'CPU':>10}  ms")
+
+        def tell(name: str, figures: tuple[float, float, float]) -> None:
+            print(f"{name:38}{''.join(f'{value:10.1f}' for value in figures)}", flush=True)
+
+        for name, work in pages(run, client, chance).items():
+            tell(name, timed(work, options.times))
+        turns = deciding(run, client)
+        for name, figures in in_turns(lambda: next(turns), options.times).items():
+            tell(name, figures)
+        for name, work in baselines(run, chance).items():
+            tell(name, timed(work, max(3, options.times // 8)))
 
 
 if __name__ == "__main__":

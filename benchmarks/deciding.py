@@ -1,0 +1,182 @@
+"""Fifty reviewers deciding at once: how many decisions a second, and whether any went wrong.
+
+    .venv/bin/python benchmarks/deciding.py [--samples 100000] [--seconds 15] [--http]
+
+Reviewers are threads in a few processes; each claims the next pair of the same queue, decides it
+and goes on, without a moment's thought. At the end the database is compared with what the
+reviewers were told: no decision lost, none doubled, no pair given to two. With ``--http`` they are
+browsers without a screen, who fetch pages and post forms to gunicorn, and read each page as long
+as ``--think`` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from large_run import add_arguments, client_for, large_run, p95, reviewer
+from review_keys import served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from refinement.models import Run, User
+
+Given = tuple[int, float]  # a run sample that was decided, and how long that took in seconds
+
+
+def through_services(run: Run, user: User, until: float) -> list[Given]:
+    from refinement.selectors.queue import QueueFilter
+    from refinement.services.decisions import record_decision
+    from refinement.services.review_leases import claim_next, release
+
+    given, queue, after = [], QueueFilter(), None
+    while time.time() < until:
+        began = time.perf_counter()
+        pk = claim_next(run=run, user=user, queue=queue, after=after)
+        assert pk is not None, "the queue is empty: take more --samples"
+        after = run.run_samples.get(pk=pk)
+        record_decision(run_sample=after, user=user, action="original", seen=0)
+        release(run_sample=after, user=user)
+        given.append((pk, time.perf_counter() - began))
+    return given
+
+
+def through_http(url: str, run_id: int, cookie: str, until: float, think: float) -> list[Given]:
+    """As ahead.js does it: fetch the next pair, decide with it in sight."""
+    import httpx2
+
+    given = []
+    token = "t" * 32
+    cookies = {"sessionid": cookie, "csrftoken": token}
+    htmx = {"HX-Request": "true", "X-CSRFToken": token}
+    with httpx2.Client(base_url=url, cookies=cookies, headers=htmx, timeout=60) as http:
+        at = http.get(f"/runs/{run_id}/review").headers["Location"]
+        while time.time() < until:
+            html = http.get(f"{at}/next").text
+            ahead = html.partition('data-pair="')[2].partition('"')[0]
+            time.sleep(think)
+            began = time.perf_counter()
+            said = {"action": "original", "seen": "0"}
+            answer = http.post(f"{at}/decide", data=said, headers={"SRT-Ahead": ahead})
+            assert answer.status_code in (200, 302), answer.text[:300]
+            given.append((int(at.rsplit("/", 1)[1]), time.perf_counter() - began))
+            at = answer.headers.get("HX-Push-Url") or answer.headers["Location"]
+    return given
+
+
+# -- What runs in processes of its own ------------------------------------------------------------
+def work(options: argparse.Namespace) -> None:
+    """The reviewers of one process; prints what they decided."""
+    import django
+
+    django.setup()
+    from django.db import connection
+
+    from refinement.models import Run, User
+
+    run = Run.objects.select_related("project").get(pk=options.run)
+    users = list(User.objects.filter(username__in=options.names))
+    given: list[Given] = []
+
+    def one(user: User) -> None:
+        try:
+            given.extend(through_services(run, user, options.until))
+        finally:
+            connection.close()
+
+    def browser(cookie: str) -> None:
+        given.extend(through_http(options.url, run.pk, cookie, options.until, options.think))
+
+    if options.url:
+        cookies = [client_for(user).cookies["sessionid"].value for user in users]
+        _all_at_once([lambda c=cookie: browser(c) for cookie in cookies])
+    else:
+        _all_at_once([lambda u=user: one(u) for user in users])
+    print(json.dumps(given))
+
+
+def _all_at_once(works: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=one) for one in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+# -- The run --------------------------------------------------------------------------------------
+def measure(run: Run, options: argparse.Namespace, url: str = "") -> list[Given]:
+    users = [reviewer(run.project, f"bench-{number}") for number in range(options.reviewers)]
+    until = time.time() + 4 + options.seconds  # the processes start in that time
+    common = ["--run", str(run.pk), "--until", str(until), "--think", str(options.think)]
+    processes = []
+    for part in range(options.processes):
+        names = [user.username for user in users[part :: options.processes]]
+        command = [sys.executable, __file__, "--work", *common, "--url", url, "--names", *names]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    given: list[Given] = []
+    for process in processes:
+        answer, _ = process.communicate()
+        assert process.returncode == 0, "a reviewer met an error"
+        given += [(pk, seconds) for pk, seconds in json.loads(answer)]
+    return given
+
+
+def check(run: Run, given: list[Given], before: int) -> None:
+    from refinement.models import Decision
+
+    decided = Counter(
+        Decision.objects.filter(run_sample__run=run, pk__gt=before).values_list(
+            "run_sample_id", flat=True
+        )
+    )
+    told = Counter(pk for pk, _ in given)
+    lost = sum((told - decided).values())
+    doubled = sum(times - 1 for times in decided.values())
+    twice = sum(times - 1 for times in told.values())
+    print(f"lost {lost}, doubled {doubled}, given to two {twice}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser, database="postgresql")
+    parser.add_argument("--reviewers", type=int, default=50)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--http", action="store_true", help="through pages and forms")
+    parser.add_argument("--think", type=float, default=0.0, help="seconds for a page, with --http")
+    for name in ("--run", "--url"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--names", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with large_run(options) as run:
+        from refinement.models import Decision
+
+        last = Decision.objects.order_by("-pk").first()
+        began = time.time()
+        if options.http:
+            with served() as url:
+                given = measure(run, options, url)
+        else:
+            given = measure(run, options)
+        waits = [1000 * seconds for _, seconds in given]
+        rate = len(given) / (time.time() - began - 4)
+        print(f"{options.reviewers} reviewers: {rate:.0f} decisions/s, p95 {p95(waits):.0f} ms")
+        check(run, given, last.pk if last else 0)
+
+
+if __name__ == "__main__":
+    main()
