@@ -117,7 +117,7 @@ class PairView:
 
 
 def pair_view(run_sample: RunSample) -> PairView:
-    """Read a pair: three queries, one more each for decisions, remarks and calls if there are any."""
+    """Read a pair: three queries, and one each for decisions, remarks and calls where any are."""
     found = _with_all(RunSample.objects.filter(pk=run_sample.pk)).get()
     verdict = _verdict(found)
     versions = _versions(found, verdict)
