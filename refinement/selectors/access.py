@@ -14,6 +14,7 @@ from refinement.models import Dataset, Export, Membership, Project, Run, RunSamp
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
+    from django.db.models import QuerySet
 
     from refinement.models import User
 
@@ -71,12 +72,19 @@ def run_for(user: "User | AnonymousUser", run_id: int, *, at_least: Role = "view
 
 
 def run_sample_for(
-    user: "User | AnonymousUser", run_sample_id: int, *, at_least: Role = "viewer"
+    user: "User | AnonymousUser",
+    run_sample_id: int,
+    *,
+    at_least: Role = "viewer",
+    rows: "QuerySet[RunSample] | None" = None,
 ) -> RunSample:
-    """One sample of a run, with its run, project and text. Raises like ``project_for``."""
-    run_sample = (
-        RunSample.objects.select_related("run__project", "sample").filter(pk=run_sample_id).first()
-    )
+    """One sample of a run, with its run, project and text. Raises like ``project_for``.
+
+    ``rows``: to read it with more than that, from ``selectors.review.whole_pairs``.
+    """
+    if rows is None:
+        rows = RunSample.objects.select_related("run__project", "sample")
+    run_sample = rows.filter(pk=run_sample_id).first()
     if run_sample is None:
         raise NoAccess("No such sample.")
     _require(user, run_sample.run.project, at_least)

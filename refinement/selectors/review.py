@@ -117,8 +117,13 @@ class PairView:
 
 
 def pair_view(run_sample: RunSample) -> PairView:
-    """Read a pair: three queries, and one each for decisions, remarks and calls where any are."""
-    found = _with_all(RunSample.objects.filter(pk=run_sample.pk)).get()
+    """Read a pair: three queries, and one each for decisions, remarks and calls where any are.
+
+    A pair from ``whole_pairs`` is taken as it was read, any other one read anew.
+    """
+    found: Any = run_sample
+    if not hasattr(run_sample, "has_decisions"):
+        found = whole_pairs().get(pk=run_sample.pk)
     verdict = _verdict(found)
     versions = _versions(found, verdict)
     return PairView(
@@ -142,11 +147,12 @@ def pair_view(run_sample: RunSample) -> PairView:
     )
 
 
-def _with_all(rows: QuerySet[RunSample]) -> Any:
-    """With what hangs on a pair one by one, and whether there is more."""
+def whole_pairs() -> QuerySet[RunSample]:
+    """Pairs with what hangs on each one by one, and whether there is more."""
     related = ("sample", "run__project", "run__dataset", "verdict", "flag")
     own = OuterRef("pk")
-    return rows.select_related(*related, "decision__user", "decision__candidate").annotate(
+    pairs = RunSample.objects.select_related(*related, "decision__user", "decision__candidate")
+    return pairs.annotate(
         has_decisions=Exists(Decision.objects.filter(run_sample=own)),
         has_comments=Exists(Comment.objects.filter(run_sample=own)),
         has_calls=Exists(TeacherCall.objects.filter(run_sample=own)),

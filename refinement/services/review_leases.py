@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Case, Value, When
+from django.db import connection, transaction
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from refinement.models import ReviewLease, RunSample
@@ -125,14 +125,8 @@ class Claim:
         """
         if not found:
             return None
-        order = Case(*(When(pk=pk, then=Value(place)) for place, pk in enumerate(found)))
         with transaction.atomic():
-            free = (
-                RunSample.objects.select_for_update(skip_locked=True)
-                .filter(pk__in=found, decision=None)
-                .order_by(order)
-                .first()
-            )
+            free = _first_free(found)
             if free is None or self._held(free) >= self.plan.reviewers_per_pair - free.opinions:
                 return None
             hold(run_sample=free, user=self.user, ahead=self.ahead)
@@ -144,6 +138,17 @@ class Claim:
         if self.takes_ahead:
             others.filter(ahead=True).delete()
         return others.filter(expires_at__gt=timezone.now()).count()
+
+
+def _first_free(found: Sequence[int]) -> RunSample | None:
+    """The first that nobody decided, locked. SQLite has one writer at a time, and that is this."""
+    rows = RunSample.objects.filter(pk__in=found, decision=None)
+    if connection.vendor == "postgresql":
+        place = "array_position(%s::bigint[], refinement_runsample.id)"
+        in_turn = rows.order_by(RawSQL(place, [list(found)]))  # noqa: S611 - constant
+        return in_turn.select_for_update(skip_locked=True).first()
+    free = rows.in_bulk()
+    return next((free[pk] for pk in found if pk in free), None)
 
 
 def _end() -> datetime:

@@ -61,7 +61,7 @@ def review(request: Request, run_id: int) -> HttpResponse:
 @require_GET
 @never_cache
 def pair(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
-    run_sample = pair_for(request, run_id, run_sample_id, at_least="viewer")
+    run_sample = pair_for(request, run_id, run_sample_id, at_least="viewer", whole=True)
     return _room(request, run_sample, Happened(toasts=_toasts(request)))
 
 

@@ -16,11 +16,10 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from refinement.models import RunSample
 from refinement.selectors import access
 from refinement.selectors.opinions import last_opinion
 from refinement.selectors.queue import queue_counts, queue_window
-from refinement.selectors.review import last_own_decision
+from refinement.selectors.review import last_own_decision, whole_pairs
 from refinement.selectors.review_sharing import others_at, plan_of
 from refinement.services.review_leases import take_up
 from refinement.web.review_blind import blind_queue, blind_state, is_blind
@@ -32,6 +31,7 @@ from refinement.web.review_ways import next_of, pair_for, state_of
 if TYPE_CHECKING:
     from typing import Any
 
+    from refinement.models import RunSample
     from refinement.web.http import Request
     from refinement.web.review_happened import Toast
     from refinement.web.review_state import RoomState
@@ -48,7 +48,7 @@ def fetch(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     found = next_of(request, run_sample, state, ahead=True)
     if found is None:
         return HttpResponse(status=204)
-    pair = RunSample.objects.select_related("run__project").get(pk=found)
+    pair = whole_pairs().get(pk=found)
     role = access.role_of(request.user, run_sample.run.project)
     context = room_context(request.user, role, pair, state.for_another, Happened())
     fragment = "review/_blind.html" if context["blind"] else "review/_room.html"
