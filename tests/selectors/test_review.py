@@ -157,7 +157,7 @@ def test_reading_a_pair_costs_the_same_whatever_happened_to_it(
         assert view.tokens
         assert all(comment.user.username for comment in view.comments)
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(4):
         read()
     for number in range(5):
         edit = Pair(instruction="Say it.", response=f"{number}")
