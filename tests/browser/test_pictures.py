@@ -90,7 +90,7 @@ def test_a_what_if_answers_and_shows_those_as_a_list_to_review(me: Visitor, room
     slider = me.page.get_by_label("r-IFD below").last
     me.page.get_by_label("r-IFD below").first.fill("0.7")
     facts = me.page.locator(".what-if__facts")
-    expect(facts).to_contain_text(f"verdicts turn {promised.flips} ")
+    expect(facts).to_contain_text(f"verdicts turn{promised.flips} ")
     expect(slider).to_have_value("0.7")
     me.page.get_by_role("link", name="Show me those").click()
     expect(me.page.locator(".queue__list .line")).to_have_count(min(turned, 29))

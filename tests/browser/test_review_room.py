@@ -79,6 +79,7 @@ def test_every_decision_by_key_and_by_mouse(room: Room, arrive: Callable[..., Vi
             me.sees_pair(number + 1)
             act(how)
             me.sees_pair(number + 2)
+            me.wait_ready()  # the pair is painted before the server has answered
             assert said(room.pairs[number]) == expected, (key, label)
             number += 1
     assert me.page.evaluate("window.sameDocument"), "a decision reloaded the page"
@@ -281,6 +282,7 @@ def test_going_through_the_queue_versions_and_layouts(
     expect(me.middle).to_contain_text("evidence-based")
     me.press("c")
     me.sees_pair(2)
+    me.wait_ready()
     assert said(room.pairs[0]) == ("candidate", "instruction")
     me.page.go_back()
     me.sees_pair(1)
@@ -376,6 +378,7 @@ def test_two_reviewers_at_the_same_pair(
     assert said(room.pairs[0]) == ("drop", "")
     other.press("o")
     other.sees_pair(3)  # the second is in the first reviewer's hands
+    other.wait_ready()
     assert said(room.pairs[0]) == ("original", "")
     assert room.pairs[0].decisions.count() == 2
 
@@ -459,7 +462,7 @@ def test_a_small_screen_has_the_bar_at_the_thumb(
     me.wait_ready()
     me.page.locator("#do-drop").tap()
     me.sees_pair(2)
-    expect(me.page.locator(".queue__list")).to_be_visible()
+    expect(me.shown.locator(".queue__list")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
