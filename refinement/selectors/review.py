@@ -177,7 +177,7 @@ def _verdict(run_sample: RunSample) -> Verdict | None:
 
 
 def _versions(run_sample: RunSample, verdict: Verdict | None) -> list[Version]:
-    candidates = list(run_sample.candidates.select_related("created_by", "teacher_call"))
+    candidates = list(run_sample.candidates.select_related("created_by"))
     scores = {score.candidate_id: score for score in run_sample.scores.all()}
     keys: dict[int | None, str] = {None: ORIGINAL}
     keys |= {c.pk: _KEYS.get(c.kind, f"e{c.pk}") for c in candidates}

@@ -10,6 +10,8 @@ from django.utils import timezone
 from refinement.models import Assignment, Membership, Opinion, ReviewLease, ReviewPlan, User
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from refinement.models import Project, Run, RunSample
 
 
@@ -20,12 +22,17 @@ def plan_of(run: Run) -> ReviewPlan:
 
 def reviewers_of(project: Project) -> list[User]:
     """Who may decide in a project, by name."""
+    return list(_reviewers(project))
+
+
+def reviewer_names(project: Project) -> list[str]:
+    return list(_reviewers(project).values_list("username", flat=True))
+
+
+def _reviewers(project: Project) -> QuerySet[User]:
     roles = [Membership.Role.OWNER, Membership.Role.REVIEWER]
-    return list(
-        User.objects.filter(memberships__project=project, memberships__role__in=roles).order_by(
-            "username"
-        )
-    )
+    able = User.objects.filter(memberships__project=project, memberships__role__in=roles)
+    return able.order_by("username")
 
 
 def open_for(run: Run, user: User, plan: ReviewPlan, *, ahead_bars: bool = True) -> Q:

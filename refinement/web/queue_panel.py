@@ -17,7 +17,7 @@ from refinement.models import Decision, SavedView
 from refinement.selectors.queue import FLAGS, Order, Phase, QueueFilter, Show
 from refinement.selectors.queue.filters import SCORES
 from refinement.selectors.queue.turned import read_policy
-from refinement.selectors.review_sharing import reviewers_of
+from refinement.selectors.review_sharing import reviewer_names
 from refinement.templatetags.refinement_ui import mid_sentence
 from refinement.web.policy_words import in_words as policy_in_words
 
@@ -85,9 +85,9 @@ class Chip:
 
 def panel(run: Run, queue: QueueFilter, *, layout: str = "") -> dict[str, Any]:
     """What ``review/_narrow.html`` shows, in two queries."""
-    reviewers = [user.get_username() for user in reviewers_of(run.project)]
+    reviewers = reviewer_names(run.project)
     ranges = dict(queue.ranges)
-    views = list(SavedView.objects.filter(project=run.project_id).select_related("created_by"))
+    views = list(SavedView.objects.filter(project=run.project_id))
     address = reverse("review", args=[run.pk])
     more = {"view": layout} if layout else {}
     return {
