@@ -29,7 +29,9 @@ SMALL_BYTES = 4 * 1024**2  # of text, for which a process is not worth its start
 PATIENCE_SECONDS = 300.0  # without a word, after which a reader hangs
 _PIPE_BYTES = 1024**2
 _LOOK_UP_MS = 100  # from waiting, for the lease
-# A process for each core would only take memory: the reader's threads are one.
+# What a program needs to run. No password or key: the reader meets what strangers have made.
+_PASSED = {"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"}
+# Threads of libraries would only take memory: the reader is one.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
 
 
@@ -49,7 +51,7 @@ def reading(task: ReadingTask, *, while_waiting: Callable[[], None]) -> Iterator
         return
     with subprocess.Popen(
         COMMAND,
-        env=os.environ | _ONE_THREAD,
+        env=_environment(),
         cwd=Path(__file__).resolve().parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -59,6 +61,11 @@ def reading(task: ReadingTask, *, while_waiting: Callable[[], None]) -> Iterator
             yield _messages(process, task, while_waiting)
         finally:
             process.kill()
+
+
+def _environment() -> dict[str, str]:
+    passed = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith("PYTHON")}
+    return passed | _ONE_THREAD
 
 
 def _messages(

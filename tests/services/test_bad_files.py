@@ -159,6 +159,20 @@ def test_a_reader_that_dies_is_started_again(
     assert list(dataset.samples.values_list("position", flat=True)) == list(range(8_000))
 
 
+def test_a_reader_is_told_no_secret(
+    imported: Callable[[bytes], Dataset],
+    beside: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SRT_SECRET_KEY", "s3cret")
+    monkeypatch.setattr(import_feed, "COMMAND", ["sh", "-c", f"env > {tmp_path}/env; exit 1"])
+    assert imported(jsonl(alpaca(1))).status == Status.FAILED
+    told = (tmp_path / "env").read_text()
+    assert "PATH=" in told
+    assert "s3cret" not in told
+
+
 def test_a_place_that_kills_every_reader_ends_the_import(
     imported: Callable[[bytes], Dataset], beside: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
