@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class RefinementConfig(AppConfig):
@@ -8,8 +8,9 @@ class RefinementConfig(AppConfig):
 
     def ready(self) -> None:
         # models can only be read from here on
-        from refinement.readmodel.install import install
+        from refinement.readmodel.install import install, make_way
         from refinement.services import accounts
 
         accounts.listen()
+        pre_migrate.connect(make_way, sender=self, dispatch_uid="refinement.readmodel")
         post_migrate.connect(install, sender=self, dispatch_uid="refinement.readmodel")

@@ -27,7 +27,7 @@ SAMPLES_PER_PAGE = 5
 def _page(rows: QuerySet[Any], size: int, count: int, number: str | int) -> Page[Any]:
     """A page of rows that are counted already: to count a million anew takes too long."""
     paginator = Paginator(rows, size)
-    paginator.count = count  # type: ignore[misc] - a cached property
+    vars(paginator)["count"] = count  # which is a cached property
     return paginator.get_page(number)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 TABLE = Verdict._meta.db_table
 _BATCH = 500
-_COLUMNS = [Verdict._meta.get_field(name).column for name in WRITTEN]
+_COLUMNS = ["chosen_id" if name == "chosen" else name for name in WRITTEN]
 
 
 def check(run: Run, spec: PolicySpec) -> None:
