@@ -23,7 +23,7 @@ from refinement.services.errors import ServiceError
 from refinement.services.export_counts import count_leaving
 from refinement.services.export_options import ExportOptions, filter_of
 from refinement.services.submissions import AlreadySent, new_token, sent_once
-from refinement.web import policy_forms
+from refinement.web import policy_words
 from refinement.web.export_files import file_stem, names_of, send_all, send_file
 from refinement.web.export_forms import DatasetExportForm, RunExportForm, policy_in
 from refinement.web.forms import add_service_error
@@ -169,7 +169,7 @@ def _policy_in_words(query: str | None) -> str:
         policy = policy_in(query or "")
     except ValidationError as error:
         return str(error.messages[0])
-    return policy_forms.in_words(PolicySpec.from_dict(policy)) if policy else ""
+    return policy_words.in_words(PolicySpec.from_dict(policy)) if policy else ""
 
 
 def _as_sent(form: DatasetExportForm) -> QueryDict:

@@ -59,7 +59,7 @@ def _take_in(request: Request, project: Project) -> HttpResponse:
     within = str(PurePosixPath(request.POST.get("name", "")).parent)
     here = reverse("dataset-server-folder", args=[project.pk])
     if not form.is_valid():
-        messages.error(request, next(iter(form.errors.values()))[0])
+        messages.error(request, str(next(iter(form.errors.values()))[0]))
         return redirect(here)
     given = form.cleaned_data
     try:
