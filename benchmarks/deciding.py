@@ -85,18 +85,20 @@ def work(options: argparse.Namespace) -> None:
     run = Run.objects.select_related("project").get(pk=options.run)
     users = list(User.objects.filter(username__in=options.names))
     given: list[Given] = []
+    cookies = [client_for(user).cookies["sessionid"].value for user in users if options.url]
+    print("ready", flush=True)
+    until = float(sys.stdin.readline())
 
     def one(user: User) -> None:
         try:
-            given.extend(through_services(run, user, options.until))
+            given.extend(through_services(run, user, until))
         finally:
             connection.close()
 
     def browser(cookie: str) -> None:
-        given.extend(through_http(options.url, run.pk, cookie, options.until, options.think))
+        given.extend(through_http(options.url, run.pk, cookie, until, options.think))
 
     if options.url:
-        cookies = [client_for(user).cookies["sessionid"].value for user in users]
         _all_at_once([lambda c=cookie: browser(c) for cookie in cookies])
     else:
         _all_at_once([lambda u=user: one(u) for user in users])
@@ -114,14 +116,20 @@ def _all_at_once(works: list[Callable[[], None]]) -> None:
 # -- The run --------------------------------------------------------------------------------------
 def measure(run: Run, options: argparse.Namespace, url: str = "") -> list[Given]:
     users = [reviewer(run.project, f"bench-{number}") for number in range(options.reviewers)]
-    until = time.time() + 4 + options.seconds  # the processes start in that time
-    common = ["--run", str(run.pk), "--until", str(until), "--think", str(options.think)]
+    common = ["--run", str(run.pk), "--think", str(options.think), "--url", url]
     processes = []
     for part in range(options.processes):
         names = [user.username for user in users[part :: options.processes]]
-        command = [sys.executable, __file__, "--work", *common, "--url", url, "--names", *names]
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        command = [sys.executable, __file__, "--work", *common, "--names", *names]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, **pipes))
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    until = time.time() + options.seconds
     given: list[Given] = []
+    for process in processes:
+        process.stdin.write(f"{until}\n")
+        process.stdin.flush()
     for process in processes:
         answer, _ = process.communicate()
         assert process.returncode == 0, "a reviewer met an error"
@@ -154,7 +162,6 @@ def main() -> None:
     parser.add_argument("--think", type=float, default=0.0, help="seconds for a page, with --http")
     for name in ("--run", "--url"):
         parser.add_argument(name, help=argparse.SUPPRESS)
-    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--names", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -166,14 +173,13 @@ def main() -> None:
         from refinement.models import Decision
 
         last = Decision.objects.order_by("-pk").first()
-        began = time.time()
         if options.http:
             with served() as url:
                 given = measure(run, options, url)
         else:
             given = measure(run, options)
         waits = [1000 * seconds for _, seconds in given]
-        rate = len(given) / (time.time() - began - 4)
+        rate = len(given) / options.seconds
         print(f"{options.reviewers} reviewers: {rate:.0f} decisions/s, p95 {p95(waits):.0f} ms")
         check(run, given, last.pk if last else 0)
 
