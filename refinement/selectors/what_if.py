@@ -105,7 +105,8 @@ def flipped(
     turned &= ~table.said.accepted
     if against:
         turned = (now.kept != then.kept) & table.said.decided & (then.kept != table.said.kept)
-    return table.ids[turned]
+    ids: NDArray[np.int64] = table.ids[turned]
+    return ids
 
 
 def compare_policies(table: RunTable, filters: PolicySpec) -> dict[str, PolicyReport | None]:

@@ -195,7 +195,7 @@ async function drawScatter(figure) {
   if (!scatter.x) return;
   const plot = figure.querySelector("[data-plot]");
   const [xRange, yRange] = [bounds(scatter.x), bounds(scatter.y)];
-  const labels = ["ΔIFD of the instruction →", "Δr-IFD of the response →"];
+  const labels = [pictures.dataset.across, pictures.dataset.up];
   const [xAxis, yAxis] = axes();
   scatter.figure = figure;
   scatter.chart = new uPlot(
