@@ -74,7 +74,7 @@ def hold(*, run_sample: RunSample, user: User, ahead: bool = False) -> None:
         run_id=run_sample.run_id, run_sample=run_sample, user=user, expires_at=end, ahead=ahead
     )
     others = [other.pk for other in held if other is not known]
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         ReviewLease.objects.bulk_create(
             [lease],
             update_conflicts=True,
@@ -147,8 +147,9 @@ def _first_free(found: Sequence[int]) -> RunSample | None:
         place = "array_position(%s::bigint[], refinement_runsample.id)"
         in_turn = rows.order_by(RawSQL(place, [list(found)]))  # noqa: S611 - constant
         return in_turn.select_for_update(skip_locked=True).first()
-    free = rows.in_bulk()
-    return next((free[pk] for pk in found if pk in free), None)
+    free = set(rows.values_list("pk", flat=True))
+    first = next((pk for pk in found if pk in free), None)
+    return None if first is None else rows.get(pk=first)
 
 
 def _end() -> datetime:
