@@ -2,8 +2,7 @@
 
 A claim writes a fresh token and an end of lease into each row. Whatever the worker later saves is
 saved only where the row still carries that token, so a worker that froze past its lease, and whose
-rows others took over, changes nothing. Times are the workers' clocks: they should agree within a
-second or two, which is little beside a lease.
+rows others took over, changes nothing. Times are the database's: no worker's clock matters.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from refinement.models import Run, RunSample
 
@@ -66,7 +65,7 @@ def claim_chunk(
 
 def claimable(run_id: int, stages: Sequence[str]) -> Iterator[QuerySet[RunSample]]:
     """What could be claimed now, as querysets in the order of work."""
-    now = timezone.now()
+    now = Now()
     for stage in stages:
         # Three plain queries: one index serves each in order, and an OR of them would be sorted.
         rows = RunSample.objects.filter(run_id=run_id, stage=stage).order_by("position")
@@ -88,7 +87,7 @@ def is_in_hand(run_id: int, stages: Sequence[str]) -> bool:
 
 def _in_flight(run_id: int, stages: Sequence[str]) -> QuerySet[RunSample]:
     return RunSample.objects.filter(
-        run_id=run_id, state=State.LEASED, stage__in=stages, lease_expires_at__gt=timezone.now()
+        run_id=run_id, state=State.LEASED, stage__in=stages, lease_expires_at__gt=Now()
     )
 
 
@@ -111,7 +110,7 @@ def _take(chosen: Iterable[RunSample], token: str, lease_seconds: float) -> None
     lease = {
         "state": State.LEASED,
         "lease_token": token,
-        "lease_expires_at": timezone.now() + timedelta(seconds=lease_seconds),
+        "lease_expires_at": Now() + timedelta(seconds=lease_seconds),
         "not_before": None,
         "reserved_tokens": 0,
         "reserved_cost": 0,
@@ -141,12 +140,14 @@ def ours(rows: Iterable[RunSample]) -> QuerySet[RunSample]:
 
 def lock_ours(rows: Iterable[RunSample]) -> set[int]:
     """Ids of the rows that are still ours; they stay so until the transaction ends."""
-    return set(ours(rows).select_for_update(no_key=True).values_list("pk", flat=True))
+    # In one order: two that lock the same rows never wait for each other.
+    held = ours(rows).order_by("pk").select_for_update(no_key=True)
+    return set(held.values_list("pk", flat=True))
 
 
 def renew(rows: Iterable[RunSample], lease_seconds: float) -> int:
     """Push the end of the leases away. Returns how many of the rows were still ours."""
-    end = timezone.now() + timedelta(seconds=lease_seconds)
+    end = Now() + timedelta(seconds=lease_seconds)
     return ours(rows).update(lease_expires_at=end)
 
 
@@ -157,6 +158,9 @@ def release(rows: Iterable[RunSample]) -> int:
 
 def advance(row_ids: Iterable[int], stage: str) -> int:
     """Move rows that ``lock_ours`` returned to their next stage. Call in the same transaction."""
+    row_ids = list(row_ids)
+    if not row_ids:
+        return 0
     done = stage == Stage.DONE
     return RunSample.objects.filter(pk__in=row_ids).update(
         stage=stage,
@@ -165,7 +169,7 @@ def advance(row_ids: Iterable[int], stage: str) -> int:
         error_reason="",
         error="",
         not_before=None,
-        updated_at=timezone.now(),
+        updated_at=Now(),
         **FREE,
     )
 
@@ -181,10 +185,10 @@ def postpone(row: RunSample, *, reason: str, error: str, wait_seconds: float) ->
     ours([row]).update(
         state=State.READY,
         attempts=F("attempts") + 1,
-        not_before=timezone.now() + timedelta(seconds=wait_seconds),
+        not_before=Now() + timedelta(seconds=wait_seconds),
         error_reason=reason,
         error=error,
-        updated_at=timezone.now(),
+        updated_at=Now(),
         **FREE,
     )
     return True
@@ -197,7 +201,7 @@ def fail(row: RunSample, *, reason: str, error: str) -> bool:
             state=State.FAILED,
             error_reason=reason,
             error=error,
-            updated_at=timezone.now(),
+            updated_at=Now(),
             **FREE,
         )
     )
@@ -208,12 +212,12 @@ def fail_hopeless(run_id: int) -> int:
     return RunSample.objects.filter(
         run_id=run_id,
         state=State.LEASED,
-        lease_expires_at__lte=timezone.now(),
+        lease_expires_at__lte=Now(),
         attempts__gte=MAX_LOST_LEASES - 1,
     ).update(
         state=State.FAILED,
         error_reason="worker_lost",
         error=f"The worker died {MAX_LOST_LEASES} times while it had this pair: see its log.",
-        updated_at=timezone.now(),
+        updated_at=Now(),
         **FREE,
     )

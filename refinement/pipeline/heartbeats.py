@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 from django.db import Error, connection
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from refinement.models import Worker
 
@@ -61,7 +61,7 @@ class Heartbeat:
         try:
             Worker.objects.update_or_create(
                 name=self.name,
-                defaults={"queues": self.queues, "facts": facts(), "seen_at": timezone.now()},
+                defaults={"queues": self.queues, "facts": facts(), "seen_at": Now()},
             )
         except Error:  # the database may come back, and the worker's tasks say what is wrong
             logger.warning("no heartbeat: the database does not answer", exc_info=True)
@@ -79,4 +79,4 @@ def facts() -> dict[str, int]:
 
 def forget_dead_workers() -> int:
     """Remove the rows of processes that were killed long ago."""
-    return Worker.objects.filter(seen_at__lt=timezone.now() - FORGET_AFTER).delete()[0]
+    return Worker.objects.filter(seen_at__lt=Now() - FORGET_AFTER).delete()[0]

@@ -13,7 +13,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from refinement.method.addresses import AddressRefusedError, addresses_of
 from refinement.models import WebhookDelivery
@@ -31,10 +31,9 @@ KEPT_FOR = timedelta(days=30)
 
 def deliver(delivery_id: int) -> None:
     """One try. Does nothing for a delivery that is not due, or that another worker has in hand."""
-    now = timezone.now()
     claimed = WebhookDelivery.objects.filter(
-        pk=delivery_id, state=State.WAITING, next_try_at__lte=now
-    ).update(next_try_at=now + LEASE)
+        pk=delivery_id, state=State.WAITING, next_try_at__lte=Now()
+    ).update(next_try_at=Now() + LEASE)
     if not claimed:
         return
     delivery = WebhookDelivery.objects.select_related("webhook").get(pk=delivery_id)
@@ -48,9 +47,9 @@ def deliver(delivery_id: int) -> None:
 
 def due_deliveries(limit: int) -> list[int]:
     """What is owed now, the oldest first; what is long past is forgotten."""
-    old = Q(created_at__lt=timezone.now() - KEPT_FOR)
+    old = Q(created_at__lt=Now() - KEPT_FOR)
     WebhookDelivery.objects.filter(old).exclude(state=State.WAITING).delete()
-    due = WebhookDelivery.objects.filter(state=State.WAITING, next_try_at__lte=timezone.now())
+    due = WebhookDelivery.objects.filter(state=State.WAITING, next_try_at__lte=Now())
     return list(due.order_by("next_try_at").values_list("pk", flat=True)[:limit])
 
 
@@ -61,7 +60,7 @@ def _note(delivery: WebhookDelivery, *, taken: bool, answer: str) -> None:
         state=state,
         attempts=attempts,
         answer=answer[:200],
-        next_try_at=timezone.now() + FIRST_WAIT * 2 ** (attempts - 1),
+        next_try_at=Now() + FIRST_WAIT * 2 ** (attempts - 1),
     )
     if not taken:
         logger.warning("webhook %d: try %d failed: %s", delivery.webhook_id, attempts, answer)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.db.models.functions import Now
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
@@ -78,8 +79,8 @@ def _workers(figures: Figures) -> list[Trouble]:
 
 
 def _sweeper() -> list[Trouble]:
-    row = Worker.objects.filter(name=SWEEPER).first()
-    if row is not None and timezone.now() - row.seen_at < max(SWEEP_LATE, ALIVE_FOR):
+    since = Now() - max(SWEEP_LATE, ALIVE_FOR)
+    if Worker.objects.filter(name=SWEEPER, seen_at__gt=since).exists():
         return []
     return [
         Trouble(

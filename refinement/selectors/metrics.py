@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import Count, Min, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from refinement.models import (
@@ -79,7 +79,7 @@ def figures() -> Figures:
         calls_per_second=calls["calls"] / seconds,
         tokens_per_second=calls["tokens"] / seconds,
         pairs_per_second=Score.objects.filter(created_at__gte=now - RATE_WINDOW).count() / seconds,
-        workers=list(Worker.objects.filter(seen_at__gte=now - ALIVE_FOR)),
+        workers=list(Worker.objects.filter(seen_at__gte=Now() - ALIVE_FOR)),
         deliveries=_counts(_deliveries().annotate(n=Count("pk"))),
         disk_free_bytes=disk.free,
         disk_total_bytes=disk.total,

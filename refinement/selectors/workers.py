@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from refinement.models import Worker
 
@@ -12,7 +12,7 @@ ALIVE_FOR = timedelta(seconds=20)  # since a worker last said so; they say it ev
 
 def queues_alive() -> frozenset[str]:
     """The names of the queues that some worker has served lately."""
-    recent = Worker.objects.filter(seen_at__gte=timezone.now() - ALIVE_FOR)
+    recent = Worker.objects.filter(seen_at__gte=Now() - ALIVE_FOR)
     return frozenset(
         queue for queues in recent.values_list("queues", flat=True) for queue in queues
     )

@@ -13,7 +13,7 @@ from enum import Enum
 
 from django.db import transaction
 from django.db.models import Sum
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from refinement.models import Run, RunSample, Webhook
@@ -72,7 +72,7 @@ def has_room(run: Run) -> bool:
 def _held(run_id: int, *, besides: int) -> Need:
     """What live workers hold back for other samples."""
     rows = RunSample.objects.filter(
-        run_id=run_id, state=RunSample.State.LEASED, lease_expires_at__gt=timezone.now()
+        run_id=run_id, state=RunSample.State.LEASED, lease_expires_at__gt=Now()
     ).exclude(pk=besides)
     held = rows.aggregate(tokens=Sum("reserved_tokens"), cost=Sum("reserved_cost"))
     return Need(held["tokens"] or 0, held["cost"] or Decimal(0))

@@ -2,10 +2,12 @@
 
 The moment a lease ends is its token. Every write of the holder is conditional on it, so a worker
 that was suspended past its lease, and whose work another took over, can change nothing any more.
+Times are the database's: no worker's clock matters.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
+
+from refinement.selectors.clock import database_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,12 +38,13 @@ class Lease:
         self._model = model
         self._pk = pk
         self._ends = ends
+        self._renewed = time.monotonic()
 
     @classmethod
     def claim(cls, model: type[Held], pk: int, *, waiting: str, working: str) -> Lease | None:
         """Take the row if it waits, or if its worker's lease ran out. ``None``: it is taken."""
         ends = _next_end()
-        free = Q(status=waiting) | Q(status=working, lease_expires_at__lt=timezone.now())
+        free = Q(status=waiting) | Q(status=working, lease_expires_at__lt=Now())
         claimed = model.objects.filter(free, pk=pk).update(status=working, lease_expires_at=ends)
         return cls(model, pk, ends) if claimed else None
 
@@ -52,12 +57,14 @@ class Lease:
         ends = _next_end()
         self._write(lease_expires_at=ends, **changes)
         self._ends = ends
+        self._renewed = time.monotonic()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """A transaction with which a renewal within it stands or falls."""
         with ExitStack() as undo:
             undo.callback(setattr, self, "_ends", self._ends)
+            undo.callback(setattr, self, "_renewed", self._renewed)
             with transaction.atomic():
                 yield
             undo.pop_all()
@@ -68,7 +75,7 @@ class Lease:
 
     def nearly_over(self) -> bool:
         """Whether a third of the lease has passed: time to renew it."""
-        return self._ends - timezone.now() < _length() * 2 / 3
+        return time.monotonic() - self._renewed > settings.LEASE_SECONDS / 3
 
     def _write(self, **changes: Any) -> None:
         mine = self._model.objects.filter(pk=self._pk, lease_expires_at=self._ends)
@@ -76,9 +83,5 @@ class Lease:
             raise LeaseLost(f"{self._model.__name__} {self._pk}")
 
 
-def _length() -> timedelta:
-    return timedelta(seconds=settings.LEASE_SECONDS)
-
-
 def _next_end() -> datetime:
-    return timezone.now() + _length()
+    return database_now() + timedelta(seconds=settings.LEASE_SECONDS)

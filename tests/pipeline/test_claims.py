@@ -156,7 +156,9 @@ def test_all_workers_together_stay_below_the_share(world: World) -> None:
     assert positions(claim_share()) == [0, 1, 2]
     assert positions(claim_share()) == [3]
     assert claim_share() == []
-    RunSample.objects.filter(run=run, position=3).update(lease_expires_at=timezone.now())
+    RunSample.objects.filter(run=run, position=3).update(
+        lease_expires_at=timezone.now() - timedelta(seconds=1)
+    )
     assert positions(claim_share()) == [3], "the lease of a dead worker takes no place"
 
 
@@ -188,7 +190,7 @@ def test_has_work_sees_what_could_be_claimed(world: World) -> None:
     assert not claims.has_work(run.pk, STUDENT_STAGES)
     claim(run)
     assert not claims.has_work(run.pk, TEACHER_STAGES)
-    put(run, 0, lease_expires_at=timezone.now())
+    put(run, 0, lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert claims.has_work(run.pk, TEACHER_STAGES)
 
 
@@ -207,7 +209,7 @@ def test_work_is_in_hand_while_a_lease_lasts(world: World) -> None:
     claim(run)
     assert claims.is_in_hand(run.pk, TEACHER_STAGES)
     assert not claims.is_in_hand(run.pk, STUDENT_STAGES)
-    put(run, 0, lease_expires_at=timezone.now())
+    put(run, 0, lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert not claims.is_in_hand(run.pk, TEACHER_STAGES)
 
 

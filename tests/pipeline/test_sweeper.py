@@ -41,7 +41,7 @@ def test_work_that_is_in_hand_is_left_alone_until_its_lease_runs_out(
     run = world.run(1)
     claims.claim_chunk(run.pk, claims.TEACHER_STAGES, 1, 60)
     assert swept(wakes) == []
-    RunSample.objects.update(lease_expires_at=timezone.now())
+    RunSample.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert swept(wakes) == [("refinement.teach", run.pk)]
 
 
