@@ -28,8 +28,9 @@ from refinement.pipeline import claims, engines
 from refinement.pipeline.budget_gate import BudgetGate, BudgetSpent
 from refinement.pipeline.database_thread import DatabaseThread
 from refinement.pipeline.desks import Desk, Desks
-from refinement.pipeline.reflecting import fail_for_reply, reflect
+from refinement.pipeline.reflecting import Bench, fail_for_reply, reflect
 from refinement.pipeline.replies import Halted, Sharing, StoredAsk
+from refinement.pipeline.reply_store import Shelf
 from refinement.pipeline.teacher_health import TeacherHealth
 from refinement.services import runs
 from refinement.services.budget import stop_for_budget
@@ -131,6 +132,8 @@ class Teaching:
         self.refusing = asyncio.Lock()
         self.gate = BudgetGate(database, teacher.spec)
         self.sharing = Sharing(on=run.config.get("reuse", True))
+        self.shelf = Shelf(run, database, shared=self.sharing.on)
+        self.bench = Bench(database)
         self.budget_spent = False
 
     async def work(self) -> None:
@@ -201,9 +204,10 @@ class Teaching:
             self.health.answered,
             self.gate,
             self.sharing,
+            self.shelf,
         )
         try:
-            self.student_due |= await reflect(row, ask)
+            self.student_due |= await reflect(row, ask, self.bench)
         except Halted:
             await self.database(claims.release, [row])
         except BudgetSpent:
@@ -271,7 +275,7 @@ class Teaching:
             self.looked_at = now
             self.hungry = True
             self.look = await self.database(look_at, self.run)
-            self.gate.closed = self.look.budgeted
+            self.gate.closed = self.shelf.budgeted = self.look.budgeted
             if not self.look.running:
                 self._halt()
             elif self.look.notice:
@@ -316,6 +320,7 @@ class Teaching:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.shelf.store.settled()  # replies that are here
         if tasks:
             await self.database(claims.release, list(tasks.values()))
 

@@ -14,7 +14,7 @@ from refinement.method.teacher import Teacher, cost, request_hash
 from refinement.models import Sample, Trial, TrialCall
 from refinement.pipeline import engines
 from refinement.pipeline.database_thread import DatabaseThread
-from refinement.pipeline.replies import find_stored
+from refinement.pipeline.reply_store import find_stored
 from refinement.services.leases import Lease, LeaseLost
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ class TrialAsk:
     ) -> TeacherReply:
         digest = request_hash(self.teacher.spec, messages, attempt, json_schema, max_tokens)
         stored = await self.database(
-            find_stored, self.trial.project_id, self.trial.teacher_id, digest
+            find_stored, self.trial.project_id, self.trial.teacher_id, [digest]
         )
-        reply = stored or await self.teacher.ask(
+        reply = stored.get(digest) or await self.teacher.ask(
             messages, json_schema=json_schema, max_tokens=max_tokens
         )
         call = TrialCall(
@@ -135,9 +135,9 @@ class TrialAsk:
             finish_reason=reply.finish_reason,
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
-            cost=0 if stored else cost(self.teacher.spec, reply),
+            cost=0 if digest in stored else cost(self.teacher.spec, reply),
             latency_seconds=reply.latency_seconds,
-            from_storage=stored is not None,
+            from_storage=digest in stored,
         )
         await asyncio.shield(self.database(call.save))
         return reply

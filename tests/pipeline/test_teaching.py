@@ -341,10 +341,10 @@ def test_a_bug_in_one_sample_stops_no_other(
 ) -> None:
     original = teaching.reflect
 
-    async def reflect(row: RunSample, ask: Any) -> bool:
+    async def reflect(row: RunSample, ask: Any, bench: Any) -> bool:
         if row.position == 1:
             raise ZeroDivisionError("a bug")
-        return await original(row, ask)
+        return await original(row, ask, bench)
 
     monkeypatch.setattr(teaching, "reflect", reflect)
     run = taught_world.run(3)
