@@ -61,10 +61,10 @@ def _make_shared_things(environ: MutableMapping[str, str]) -> None:
     environ["XDG_RUNTIME_DIR"] = str(runtime)
     environ.pop("DATABASE_URL", None)
     if environ.get("SRT_TEST_DATABASE", "sqlite") == "postgres":
-        environ["DATABASE_URL"] = _start_postgres(root / "postgres")
+        environ["DATABASE_URL"] = start_postgres(root / "postgres")
 
 
-def _start_postgres(folder: Path) -> str:
+def start_postgres(folder: Path) -> str:
     """A server on a socket in ``folder``, stopped and deleted when this process ends.
 
     It forgoes every guarantee against power loss, which tests have no use for.

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from django.db.models import F
 from django.utils import timezone
 
-from refinement.management.bulk_rows import Rows, end_of_ids, unchecked
 from refinement.management.synthetic_cases import make_cases
 from refinement.models import Candidate, Decision, Run, RunSample, Sample, Score, Verdict
 from refinement.readmodel.install import without_triggers
+from refinement.services.bulk_rows import Rows, end_of_ids, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 class Rows:
     """Gathers rows of one model, with ids of its own counting, and writes them in lots.
 
-    Columns that are not named get the field's default. Nothing is validated, no signal is sent.
+    Ids begin behind the last one that there is, or with ``first_id``. Columns that are not named
+    get the field's default. Nothing is validated, no signal is sent.
     """
 
     LOT = 20_000
 
-    def __init__(self, model: type[Model], names: str) -> None:
+    def __init__(self, model: type[Model], names: str, *, first_id: int | None = None) -> None:
         self.model = model
         fields = model._meta.concrete_fields
         self.names = ["id", *names.split()]
         rest = [field for field in fields if field.attname not in self.names]
         self.rest = [_default(field) for field in rest]
         self.columns = [*self.names, *(field.attname for field in rest)]
-        top = QuerySet(model).aggregate(top=Max("pk"))["top"]
-        self.last_id = int(top or 0)
+        if first_id is None:
+            first_id = 1 + int(QuerySet(model).aggregate(top=Max("pk"))["top"] or 0)
+        self.last_id = first_id - 1
         self.waiting: list[tuple[Any, ...]] = []
 
     def add(self, *values: Any) -> int:
@@ -55,6 +57,29 @@ class Rows:
         places = ", ".join(["%s"] * len(self.columns))
         with connection.cursor() as cursor:
             cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608 - names from the model
+
+
+def reserve_ids(model: type[Model], count: int) -> int:
+    """The first of so many ids that nobody else will be given.
+
+    On SQLite only for as long as the transaction is open that this is called in.
+    """
+    table = model._meta.db_table
+    if connection.vendor != "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
+            last = cursor.fetchone()
+        return 1 + (int(last[0]) if last else 0)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Nobody takes an id between the two statements.
+        name = connection.ops.quote_name(table)
+        cursor.execute(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id'))", [table])
+        first = int(cursor.fetchone()[0])
+        if count > 1:
+            statement = "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)"
+            cursor.execute(statement, [table, first + count - 1])
+    return first
 
 
 def end_of_ids(models: Iterable[type[Model]]) -> None:
