@@ -12,6 +12,7 @@ from django.conf import settings
 
 from refinement.embedded.child import Recipe
 from refinement.embedded.errors import EmbeddedError
+from refinement.embedded.gpus import gpu_of
 from refinement.embedded.ports import check_port_is_free
 from refinement.embedded.teacher_server import (
     require_serving_packages,
@@ -95,7 +96,7 @@ def recipes(plan: Plan, *, model_dir: Path | None) -> Iterator[Recipe]:
     for number in range(plan.students):
         name = "student worker" if plan.students == 1 else f"student worker {number + 1}"
         command = worker_command("student", concurrency=1, number=number)
-        yield Recipe(name, command, QUIET_THREADS)
+        yield Recipe(name, command, QUIET_THREADS | gpu_of(number))
     yield Recipe("default worker", worker_command("default", concurrency=2))
     yield Recipe("beat", [*celery(), "beat", "--loglevel", "warning"])
 
