@@ -27,19 +27,23 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @login_not_required
 @require_safe
 @never_cache
-def readyz(_request: HttpRequest) -> JsonResponse:
-    """Database, broker and a worker for every queue answer: 200, else 503 and what is wrong."""
-    problems = _problems()
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Database, broker and a worker for every queue answer: 200, else 503 and what is wrong.
+
+    ``?of=web``: what this process needs to serve pages, the database alone. It is for whoever sends
+    requests here: a worker that is missing is no reason to show nobody any page.
+    """
+    problems = _problems(of_web=request.GET.get("of") == "web")
     status = "unavailable" if problems else "ok"
     return JsonResponse({"status": status, "problems": problems}, status=503 if problems else 200)
 
 
-def _problems() -> list[str]:
-    problems = [] if broker_answers() else ["The broker does not answer."]
+def _problems(*, of_web: bool) -> list[str]:
+    problems = [] if of_web or broker_answers() else ["The broker does not answer."]
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        missing = sorted(set(QUEUES.values()) - queues_alive())
+        missing = [] if of_web else sorted(set(QUEUES.values()) - queues_alive())
     except Error:
         return ["The database does not answer.", *problems]
     return problems + [f"No {queue} worker has been seen lately." for queue in missing]
