@@ -11,10 +11,10 @@ export HF_HUB_OFFLINE = 1
 export DJANGO_SETTINGS_MODULE = srt_web.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format messages bench
+.PHONY: help setup demo up test chaos lint format messages bench bench-scaling
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## make .venv and install everything into it
 
@@ -40,6 +40,9 @@ test: $(STAMP) ## run every test on SQLite, then those that meet the database on
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 	SRT_TEST_DATABASE=postgres $(BIN)/python -m pytest -n 2 --dist loadscope \
 	  tests/services tests/selectors tests/pipeline $(ARGS)
+
+chaos: $(STAMP) ## break everything 50 times while 500 samples are refined (ARGS="--seed 2": other blows)
+	$(BIN)/python -m tests.chaos.storm $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, import rules, templates, migrations, scripts
 	$(BIN)/ruff check .
@@ -71,3 +74,6 @@ bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--ro
 	$(BIN)/python benchmarks/review.py $(REVIEW_ARGS)
 	$(BIN)/python benchmarks/review_keys.py $(REVIEW_ARGS)
 	$(BIN)/python benchmarks/deciding.py
+
+bench-scaling: $(STAMP) ## 1, 2, 4, 8 student processes: efficiency, and where the coordinator saturates
+	$(BIN)/python benchmarks/scaling.py $(ARGS)

@@ -246,13 +246,14 @@ class Handler(BaseHTTPRequestHandler):
                 state.in_flight -= 1
 
     def _complete(self, request: dict[str, Any], *, crowded: bool) -> None:
-        state, settings = self.server.state, self.server.state.settings
+        state, settings, began = self.server.state, self.server.state.settings, time.time()
         state.stopped.wait(settings.latency)
         status, problem = self._objection(request)
         misdeed = "" if problem else state.misdeed(request["messages"])
         if not problem and (crowded or settings.status):
             misdeed = "429" if crowded else str(settings.status)
         entry = {
+            "began": began,
             "time": time.time(),
             "hash": hashlib.sha256(json.dumps(request["messages"]).encode()).hexdigest(),
             "misdeed": misdeed,

@@ -120,11 +120,16 @@ class Cluster:
             assert time.monotonic() < deadline, f"waited in vain: {what}\n{self.logs()}"
             time.sleep(0.02)
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _start(self, name: str, command: list[str], *, user: str | None = None) -> None:
         (self.folder / "data").mkdir(exist_ok=True)
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                command, stdout=log, stderr=log, env=os.environ | self.env, cwd=REPOSITORY
+                command,
+                stdout=log,
+                stderr=log,
+                env=os.environ | self.env,
+                cwd=REPOSITORY,
+                user=user,
             )
 
 

@@ -109,8 +109,8 @@ def test_the_run_counts_what_the_teacher_cost(taught_world: World) -> None:
 def test_no_more_questions_at_once_than_the_endpoint_takes(
     taught_world: World, teacher: FakeTeacher
 ) -> None:
-    teacher.state.settings = Settings(latency=0.02)
-    teach_now(taught_world.run(12))
+    teacher.state.settings = Settings(latency=0.2)
+    teach_now(taught_world.run(6))
     assert teacher.state.most_in_flight == taught_world.endpoint.max_concurrency
 
 
