@@ -20,7 +20,7 @@ from refinement.method.specs import PolicySpec
 from refinement.models import Endpoint, Run, RunSample, Student
 from refinement.selectors.failures import failed_sample
 from refinement.selectors.runs import failed_samples, run_progress
-from refinement.services import models_registry
+from refinement.services import models_registry, priorities
 from refinement.services import runs as services
 
 router = Router(tags=["runs"])
@@ -64,6 +64,7 @@ def start_run(request: Request, project_id: s.Id, body: s.RunIn) -> Any:
         limit=body.limit,
         budget_tokens=body.budget_tokens,
         budget_cost=body.budget_cost,
+        priority=body.priority,
     )
 
 
@@ -177,6 +178,13 @@ def cancel_run(request: Request, run_id: s.Id) -> Any:
     """For good. What is done can still be reviewed and exported."""
     run = run_for(request, run_id, at_least="owner")
     services.cancel_run(run=run)
+    return run
+
+
+@router.post("/runs/{run_id}/priority", auth=WRITE, response=s.RunOut)
+def set_priority(request: Request, run_id: s.Id, body: s.PriorityIn) -> Any:
+    run = run_for(request, run_id, at_least="owner")
+    priorities.set_priority(run=run, priority=body.priority)
     return run
 
 

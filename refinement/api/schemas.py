@@ -151,6 +151,9 @@ class StudentOut(Schema):
     embedded: bool
 
 
+Priority = Literal["low", "normal", "high"]  # beside other running runs
+
+
 # -- Runs -----------------------------------------------------------------------------------------
 class RunIn(Body):
     """``null`` for a ratio takes its filter away."""
@@ -164,6 +167,7 @@ class RunIn(Body):
     template: Text = Field("", max_length=20)
     budget_tokens: Id | None = Field(None, description="Null: no bound")
     budget_cost: Decimal | None = Field(None, gt=0, max_digits=16, decimal_places=8)
+    priority: Priority = "normal"
     require_response_accepted: bool = True
     max_ifd: float | None = Field(1.0, gt=0, le=1000)
     max_r_ifd: float | None = Field(1.0, gt=0, le=1000)
@@ -176,8 +180,13 @@ class RunOut(Schema):
     name: str
     status: str
     notice: str
+    priority: str
     created_at: datetime
     finished_at: datetime | None
+
+
+class PriorityIn(Body):
+    priority: Priority
 
 
 class Progress(Schema):

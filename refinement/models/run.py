@@ -19,6 +19,13 @@ class Run(models.Model):
         CANCELLED = "cancelled", gettext_lazy("Cancelled")
         COMPLETE = "complete", gettext_lazy("Complete")
 
+    class Priority(models.TextChoices):
+        """Shares of teacher and students beside other running runs: a quarter, one, four."""
+
+        LOW = "low", gettext_lazy("Low")
+        NORMAL = "normal", gettext_lazy("Normal")
+        HIGH = "high", gettext_lazy("High")
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="runs")
     teacher = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="runs")
@@ -27,6 +34,9 @@ class Run(models.Model):
     config = models.JSONField(default=dict)  # {"teacher": …, "student": …, "policy": …}
     notice = models.TextField(blank=True)  # what the user should know now, e.g. why it paused
     status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)
+    priority = models.CharField(
+        max_length=6, choices=Priority, default=Priority.NORMAL, db_default="normal"
+    )
     student_fingerprint = models.CharField(max_length=64, blank=True)
     policy_version = models.PositiveIntegerField(default=0)  # changes so far: PolicyChange
     cut_applied = models.BooleanField(default=False)  # the policy's cut, which needs all scores

@@ -10,17 +10,19 @@ import logging
 import random
 
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from refinement.models import BulkAct, Dataset, Export, Push, Run, Trial, Worker
 from refinement.pipeline import claims, webhooks
 from refinement.pipeline.heartbeats import forget_dead_workers
+from refinement.selectors.shares import WEIGHTS
 from refinement.selectors.workers import SWEEPER
 from refinement.services import dispatch, policies, runs, token_wishes
 from refinement.services.run_counts import fold_counts
 
 logger = logging.getLogger(__name__)
 
+OF_A_RUN = ("refinement.teach", "refinement.score")
 MOST_WAITING = 50  # messages in a queue: beyond that its workers have enough to do
 
 
@@ -39,14 +41,19 @@ def sweep() -> None:
         "refinement.bulk_act": _waiting(BulkAct, working=BulkAct.Status.WORKING)
         + _waiting(BulkAct, waiting="undo_due", working=BulkAct.Status.UNDOING),
     }
-    for run_id in Run.objects.filter(status=Run.Status.RUNNING).values_list("pk", flat=True):
+    running = Run.objects.filter(status=Run.Status.RUNNING)
+    priorities = dict(running.values_list("pk", "priority"))
+    for run_id in priorities:
         for task in sweep_run(run_id):
             due[task].append(run_id)
     for task, object_ids in due.items():
+        random.shuffle(object_ids)  # so that in the long run each gets in
+        if task in OF_A_RUN:  # those that matter most come first all the same
+            object_ids.sort(key=lambda run_id: -WEIGHTS[Run.Priority(priorities[run_id])])
         _repeat(task, object_ids)
     forget_dead_workers()
     fold_counts()
-    Worker.objects.update_or_create(name=SWEEPER, defaults={"seen_at": timezone.now()})
+    Worker.objects.update_or_create(name=SWEEPER, defaults={"seen_at": Now()})
 
 
 def sweep_run(run_id: int) -> list[str]:
@@ -72,15 +79,14 @@ def _waiting(
     working: str,
 ) -> list[int]:
     """Imports, exports, pushes, trials or bulk acts that nobody has begun, or whose worker died."""
-    stuck = Q(status=waiting) | Q(status=working, lease_expires_at__lt=timezone.now())
+    stuck = Q(status=waiting) | Q(status=working, lease_expires_at__lt=Now())
     return list(model.objects.filter(stuck).values_list("pk", flat=True)[:MOST_WAITING])
 
 
 def _repeat(task: str, object_ids: list[int]) -> None:
-    """Send again, as far as the queue has room. Shuffled, so that in the long run each gets in."""
+    """Send again, as far as the queue has room."""
     if not object_ids:
         return
     room = MOST_WAITING - dispatch.messages_waiting(task)
-    random.shuffle(object_ids)
     for object_id in object_ids[: max(0, room)]:
         dispatch.wake_now(task, object_id)

@@ -32,6 +32,7 @@ from refinement.pipeline.reflecting import Bench, fail_for_reply, reflect
 from refinement.pipeline.replies import Halted, Sharing, StoredAsk
 from refinement.pipeline.reply_store import Shelf
 from refinement.pipeline.teacher_health import TeacherHealth
+from refinement.selectors.shares import share_of
 from refinement.services import runs
 from refinement.services.budget import stop_for_budget
 from refinement.services.dispatch import wake_now
@@ -327,7 +328,9 @@ class Teaching:
 
 def look_at(run: Run) -> Look:
     """The run's status, and its share: running runs on one endpoint divide its concurrency."""
-    now = Run.objects.only("status", "notice", "budget_tokens", "budget_cost").get(pk=run.pk)
+    now = Run.objects.only("status", "notice", "priority", "budget_tokens", "budget_cost").get(
+        pk=run.pk
+    )
     open_rows = RunSample.objects.filter(
         run_id=OuterRef("pk"),
         stage__in=claims.TEACHER_STAGES,
@@ -343,7 +346,7 @@ def look_at(run: Run) -> Look:
         running=now.status == Run.Status.RUNNING,
         notice=now.notice,
         budgeted=now.budget_tokens is not None or now.budget_cost is not None,
-        share=max(1, ceiling // (1 + others.count())),
+        share=share_of(ceiling, now.priority, others.values_list("priority", flat=True)),
     )
 
 

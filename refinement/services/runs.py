@@ -46,6 +46,7 @@ def start_run(
     reuse: bool = True,
     budget_tokens: int | None = None,
     budget_cost: Decimal | None = None,
+    priority: str = Run.Priority.NORMAL,
 ) -> Run:
     """Begin to refine a dataset, or its first ``limit`` samples.
 
@@ -79,6 +80,7 @@ def start_run(
             ),
             budget_tokens=budget_tokens,
             budget_cost=budget_cost,
+            priority=priority,
             notice=missing_key(teacher),
             student_fingerprint=fingerprint,
             created_by=user,

@@ -91,6 +91,7 @@ CALLS = [
     Call("post", R + "/pause", OWNERS),
     Call("post", R + "/resume", OWNERS),
     Call("post", R + "/cancel", OWNERS),
+    Call("post", R + "/priority", OWNERS, lambda _: {"priority": "high"}),
     Call("post", R + "/retry", OWNERS, lambda _: {}),
     Call("get", R + "/pairs", MEMBERS),
     Call("get", PAIR, MEMBERS),

@@ -133,6 +133,7 @@ DOORS = [
     Door("trial", FROM_OWNER, trial),
     Door("trial-progress", FROM_OWNER, trial),
     Door("run-budget", FROM_OWNER, run, "post", lambda _: {"budget_tokens": 100_000}),
+    Door("run-priority", FROM_OWNER, run, "post", lambda _: {"priority": "high"}),
     Door("run-next-round", FROM_OWNER, run, "post"),
     Door("run", MEMBERS, run),
     Door("run-progress", MEMBERS, run),

@@ -1,0 +1,20 @@
+from django.db import migrations, models
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("refinement", "0017_worker_facts"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="run",
+            name="priority",
+            field=models.CharField(
+                choices=[("low", "Low"), ("normal", "Normal"), ("high", "High")],
+
+                db_default="normal",
+                default="normal",
+                max_length=6,
+            ),
+        ),
+    ]
