@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class StudentSeat:
     lock: threading.Lock = field(default_factory=threading.Lock)
     spec: StudentSpec | None = None
     student: Student | None = None
+    loaded_at: float = 0.0  # of time.monotonic
 
     @contextmanager
     def occupied_by(self, spec: StudentSpec) -> Iterator[Student]:
@@ -49,7 +51,13 @@ class StudentSeat:
                 self.student = None  # first let go of the other one's memory
                 self.student = Student.load(_on_this_machine(spec))
                 self.spec = spec
+                self.loaded_at = time.monotonic()
             yield self.student
+
+    def warm(self, seconds: float) -> StudentSpec | None:
+        """The student that is loaded, for so many seconds at most."""
+        fresh = self.student is not None and time.monotonic() - self.loaded_at < seconds
+        return self.spec if fresh else None
 
 
 @dataclass
@@ -80,4 +88,5 @@ def _on_this_machine(spec: StudentSpec) -> StudentSpec:
 
 _seat = StudentSeat()
 student_in_seat = _seat.occupied_by
+warm_student = _seat.warm
 encoder_in_seat = EncoderSeat().occupied_by

@@ -12,11 +12,12 @@ from refinement.method.errors import StudentError
 from refinement.method.specs import PolicySpec, StudentSpec
 from refinement.models import Run, RunSample
 from refinement.pipeline import claims
-from refinement.pipeline.engines import encoder_in_seat, student_in_seat
+from refinement.pipeline.engines import encoder_in_seat, student_in_seat, warm_student
 from refinement.pipeline.holding import Holding
 from refinement.pipeline.selecting import select
+from refinement.selectors.shares import WEIGHTS
 from refinement.services import runs
-from refinement.services.dispatch import wake_now
+from refinement.services.dispatch import wake_another, wake_now
 
 if TYPE_CHECKING:
     import threading
@@ -29,8 +30,12 @@ logger = logging.getLogger(__name__)
 FIRST_CHUNK = 4  # samples; small, so that the first pair is ready early
 LARGEST_CHUNK = 512
 CHUNK_SECONDS = 2.0  # aimed at: long enough to batch well, short enough to stop soon
-SLICE_SECONDS = 60.0  # then other runs, perhaps with other students, get their turn
+# Then other runs, perhaps with other students, get their turn. Times the weight of the priority.
+SLICE_SECONDS = 60.0
 TEACHER_WAKE_SECONDS = 1.0
+WARM_SECONDS = (
+    600.0  # so long a loaded student is kept while it has work; loading another takes time
+)
 
 
 def score(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLICE_SECONDS) -> None:
@@ -38,6 +43,9 @@ def score(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLIC
     run = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING).first()
     if run is None or stopping.is_set():
         return
+    if (warm := _with_warm_student(run)) is not None:
+        wake_now("refinement.score", run_id)  # for another worker, or for later
+        run, run_id = warm, warm.pk
     # Asked before a model is loaded, and loaded before rows are claimed: that takes its time.
     if claims.has_work(run_id, claims.STUDENT_STAGES):
         try:
@@ -50,6 +58,22 @@ def score(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLIC
             notice = f"Paused, because the student cannot be used. {error}"
             runs.halt_run(run_id=run_id, notice=notice)
     runs.complete_if_finished(run_id=run_id)
+
+
+def _with_warm_student(run: Run) -> Run | None:
+    """Another run, for which the student is loaded that ``run`` would put out of the memory.
+
+    Only while it has work, and not for ever: then whoever waits gets their turn.
+    """
+    spec = warm_student(WARM_SECONDS)
+    if spec is None or spec == StudentSpec.from_dict(run.config["student"]):
+        return None
+    others = Run.objects.filter(status=Run.Status.RUNNING).exclude(pk=run.pk)
+    for other in others.order_by("pk"):
+        same = StudentSpec.from_dict(other.config["student"]) == spec
+        if same and claims.has_work(other.pk, claims.STUDENT_STAGES):
+            return other
+    return None
 
 
 def _load_encoder(run: Run) -> None:
@@ -77,10 +101,12 @@ class Scoring:
         self.run = run
         self.student = student
         self.stopping = stopping
-        self.slice_ends = time.monotonic() + slice_seconds
+        weight = WEIGHTS[Run.Priority(run.priority)]
+        self.slice_ends = time.monotonic() + slice_seconds * weight
         self.limit = FIRST_CHUNK
         self.teacher_due = False
         self.woke_teacher_at = float("-inf")
+        self.alone = True  # nobody has been called to help yet
 
     def work(self) -> None:
         try:
@@ -93,6 +119,9 @@ class Scoring:
                 )
                 if not rows:
                     return
+                if self.alone and len(rows) == self.limit:
+                    self.alone = False
+                    wake_another("refinement.score", self.run.pk)
                 self._work_on(rows)
                 self._wake_teacher()
         finally:

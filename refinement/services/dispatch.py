@@ -55,6 +55,15 @@ def delivered_to(receiver: Receiver) -> Iterator[None]:
         _receiver = before
 
 
+def wake_another(task: str, object_id: int) -> None:
+    """Call one more worker to work that the caller cannot do alone; each may call the next.
+
+    Nothing is sent while a message waits in the queue: then every worker has enough to do.
+    """
+    if _receiver is _send and not messages_waiting(task):
+        _send(task, object_id)
+
+
 def messages_waiting(task: str) -> int:
     """How many messages wait in the queue of ``task``; 0 where the broker cannot be asked."""
     try:
