@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -325,8 +326,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="leave the folder with all logs")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="srt-chaos-") as folder:
-        return storm(Path(folder), options)
+    folder = Path(tempfile.mkdtemp(prefix="srt-chaos-"))
+    try:
+        return storm(folder, options)
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def storm(folder: Path, options: argparse.Namespace) -> int:
