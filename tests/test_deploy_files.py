@@ -41,7 +41,9 @@ def option(command: list[str], flag: str) -> str:
 
 def test_the_services_are_those_that_the_design_names() -> None:
     assert {"web", "migrate", "teacher", "student", "default", "beat"} <= OURS
-    assert {"postgres", "valkey"} == set(SERVICES) - OURS
+    assert {"postgres", "valkey", "flower"} == set(SERVICES) - OURS
+    assert SERVICES["flower"]["profiles"] == ["flower"], "only for those who ask for it"
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["flower"]["ports"])
 
 
 def test_every_setting_that_is_passed_is_one_that_the_code_reads() -> None:
