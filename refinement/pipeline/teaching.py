@@ -48,6 +48,7 @@ SLICE_SECONDS = 300.0  # then other runs get their turn
 GRACE_SECONDS = 4.0  # for questions under way when the worker is told to stop
 STUDENT_WAKE_SECONDS = 1.0  # at most one message in this time, however many samples move on
 RETRY_FIRST_SECONDS = 5.0
+WORTH_A_CLAIM = 32  # of a share: fewer free places wait for more, until the next tick
 # A server that takes few questions at a time shares its speed among them. So that people soon have
 # a first pair to look at, a young run begins with a part of what such a server takes.
 FEW = range(8, 33)
@@ -125,7 +126,7 @@ class Teaching:
         self.health = TeacherHealth()
         self.in_flight: dict[asyncio.Task[None], RunSample] = {}
         self.look = Look(running=True, notice=run.notice, share=1)
-        self.looked_at = self.renewed_at = self.woke_student_at = float("-inf")
+        self.looked_at = self.renewed_at = self.woke_student_at = self.claimed_at = float("-inf")
         self.give_up_at = float("inf")
         self.hungry = True
         self.student_due = False
@@ -174,7 +175,7 @@ class Teaching:
             ceiling = min(self.look.share, self.teacher.spec.max_concurrency)
             wanted = ceiling - len(self.in_flight)
             wanted = self.health.allowance(wanted, len(self.in_flight))
-            if wanted < 1:
+            if wanted < 1 or not self._is_worth_a_claim(wanted, ceiling):
                 return
             rows = await self.database(
                 claims.claim_chunk,
@@ -190,6 +191,14 @@ class Teaching:
                 task = asyncio.create_task(self._work_on(row))
                 task.add_done_callback(lambda _: self.stirred.set())
                 self.in_flight[task] = row
+
+    def _is_worth_a_claim(self, wanted: int, ceiling: int) -> bool:
+        """A claim is ten statements, for one row or for fifty: where many are due they wait."""
+        now = time.monotonic()
+        if wanted < ceiling // WORTH_A_CLAIM and now - self.claimed_at < TICK_SECONDS:
+            return False
+        self.claimed_at = now
+        return True
 
     # -- One sample ----------------------------------------------------------------------------
     async def _work_on(self, row: RunSample) -> None:
