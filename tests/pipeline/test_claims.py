@@ -219,3 +219,15 @@ def test_a_pause_stops_claims_and_a_resume_allows_them(world: World) -> None:
     assert claim(run) == []
     runs.resume_run(run=run)
     assert len(claim(run)) == 2
+
+
+def test_a_worker_whose_clock_is_wrong_takes_nothing_and_keeps_nothing_for_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, now = world.run(2), timezone.now
+    assert positions(claim(run, 1)) == [0]
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(minutes=10))
+    assert positions(claim(run, 2)) == [1], "the lease of the other has not run out"
+    for row in RunSample.objects.filter(run=run):
+        assert row.lease_expires_at is not None
+        assert row.lease_expires_at < now() + timedelta(seconds=LEASE + 1)

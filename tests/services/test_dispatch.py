@@ -9,7 +9,13 @@ from django.db import transaction
 
 from refinement.embedded.ports import wait_for_port
 from refinement.embedded.valkey import valkey_command
-from refinement.services.dispatch import delivered_to, messages_waiting, wake, wake_now
+from refinement.services.dispatch import (
+    delivered_to,
+    messages_waiting,
+    wake,
+    wake_another,
+    wake_now,
+)
 from tests.environment import free_port
 
 if TYPE_CHECKING:
@@ -85,3 +91,11 @@ def test_a_process_may_take_its_wakes_itself(broker: Broker) -> None:
         wake_now("refinement.teach", 1)
     assert mine == [("refinement.teach", 1)]
     assert messages_waiting("refinement.teach") == 0
+
+
+def test_one_more_worker_is_called_and_not_twice(broker: Broker) -> None:
+    wake_another("refinement.score", 1)
+    wake_another("refinement.score", 1)
+    assert messages_waiting("refinement.score") == 1, "the first has not been taken yet"
+    with delivered_to(lambda *_: pytest.fail("a process that is its own worker needs no other")):
+        wake_another("refinement.score", 2)
