@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -72,8 +73,10 @@ def facts() -> dict[str, int]:
     """Memory of this process, in bytes; of its GPU only where torch is loaded and uses one."""
     found = {"memory_bytes": int(psutil.Process().memory_info().rss)}
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        found["gpu_memory_bytes"] = int(torch.cuda.memory_reserved())
+    # The thread that scores may be in the middle of importing it: then it has no ``cuda`` yet.
+    with suppress(AttributeError):
+        if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+            found["gpu_memory_bytes"] = int(torch.cuda.memory_reserved())
     return found
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 START = ("database", "broker", "teacher server")
 SERVE = ("web", "teacher", "student", "default", "beat")
 DECIDE_EVERY = 9  # the pairs at these positions are decided by a person
-CONCURRENCY = 8  # requests that the teacher takes at a time
+CONCURRENCY = 6  # requests that the teacher takes at a time
 CALLS_EACH = 5  # questions that a sample takes
 WAIT_SECONDS = 240.0
 

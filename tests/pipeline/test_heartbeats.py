@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
+from types import ModuleType
 
 import pytest
 from django.utils import timezone
 
 from refinement.models import Worker
-from refinement.pipeline.heartbeats import Heartbeat
+from refinement.pipeline.heartbeats import Heartbeat, facts
 from refinement.selectors.workers import queues_alive
 
 
@@ -30,3 +32,8 @@ def test_a_killed_worker_is_missed_after_a_while() -> None:
         name="killed", queues=["student"], seen_at=timezone.now() - timedelta(minutes=1)
     )
     assert queues_alive() == frozenset()
+
+
+def test_a_torch_that_is_being_imported_ends_no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))  # nothing of it is there yet
+    assert set(facts()) == {"memory_bytes"}
