@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("refinement", "0017_worker_facts"),
+        ("refinement", "0020_token_wish"),
     ]
 
     operations = [
@@ -11,7 +11,6 @@ class Migration(migrations.Migration):
             name="priority",
             field=models.CharField(
                 choices=[("low", "Low"), ("normal", "Normal"), ("high", "High")],
-
                 db_default="normal",
                 default="normal",
                 max_length=6,
