@@ -38,6 +38,7 @@ from refinement.models import (
 )
 from refinement.selectors.queue import QueueFilter, queue_counts
 from refinement.services.archives import ArchiveError, export_project, import_project
+from refinement.services.archives.tables import TABLES
 from refinement.services.assignments import assign
 from refinement.services.bulk_acts import perform, restore_run, start_act, undo_act
 from refinement.services.decisions import add_comment, record_decision, undo_decision
@@ -244,13 +245,14 @@ def in_manifest(**changes: Any) -> Callable[[str, bytes], bytes]:
     return change
 
 
-def in_row(table: str, place: int, value: Any) -> Callable[[str, bytes], bytes]:
+def in_row(table: str, column: str, value: Any) -> Callable[[str, bytes], bytes]:
     def change(name: str, content: bytes) -> bytes:
         if name != f"{table}.jsonl":
             return content
+        [fields] = [found.fields for found in TABLES if found.name == table]
         lines = content.splitlines()
         row = json.loads(lines[0])
-        row[place] = value
+        row[[field.name for field in fields].index(column)] = value
         return b"\n".join([json.dumps(row).encode(), *lines[1:]]) + b"\n"
 
     return change
@@ -273,12 +275,12 @@ WRONG: list[tuple[Callable[[str, bytes], bytes | None], str]] = [
     (without("score.jsonl"), "lacks its part score.jsonl"),
     (without("files/0"), "lacks its part files/0"),
     (cut("candidate.jsonl"), "candidate"),
-    (in_row("decision", 0, 999), "refers to runsample 999, which is not in the archive"),
-    (in_row("decision", 0, "first"), "Row 1 of decision"),
-    (in_row("decision", 1, None), "user is missing"),
-    (in_row("decision", 2, "explode"), 'action is "explode"'),
-    (in_row("run", 4, "x" * 300), "longer than 200 characters"),
-    (in_row("runsample", 3, -1), "runsample"),
+    (in_row("decision", "run_sample", 999), "refers to runsample 999, which is not in the archive"),
+    (in_row("decision", "run_sample", "first"), "Row 1 of decision"),
+    (in_row("decision", "user", None), "user is missing"),
+    (in_row("decision", "action", "explode"), 'action is "explode"'),
+    (in_row("run", "name", "x" * 300), "longer than 200 characters"),
+    (in_row("runsample", "sample", -1), "runsample"),
     (lambda name, content: content * 2 if name == "verdict.jsonl" else content, "verdict"),
     (lambda name, content: b"[" * 100_000 if name == "run.jsonl" else content, "Row 1 of run"),
 ]
