@@ -132,8 +132,8 @@ def start_pause_and_resume(page: Page) -> int:
     page.get_by_label("House teacher").check()
     page.get_by_label("House student").check()
     page.get_by_label("Only pairs whose rewritten response").uncheck()
-    page.get_by_role("textbox", name=re.compile("^IFD below")).fill("")
-    page.get_by_role("textbox", name=re.compile("^r-IFD below")).fill("")
+    page.get_by_role("spinbutton", name=re.compile("^IFD below")).fill("")
+    page.get_by_role("spinbutton", name=re.compile("^r-IFD below")).fill("")
     page.get_by_role("button", name="Start the run").click()
     page.wait_for_url(re.compile(r"/runs/\d+$"))
     page.evaluate("window.sameDocument = true")
@@ -216,7 +216,7 @@ def retry_what_failed(page: Page, run_id: int) -> None:
 
 def export_and_read(page: Page, run_id: int, said: dict[int, str]) -> None:
     page.get_by_role("link", name="Export", exact=True).click()
-    page.get_by_role("button", name="Write the file").click()
+    page.get_by_role("button", name="Write the files").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
     content = download.value.path().read_bytes()
@@ -229,8 +229,8 @@ def export_and_read(page: Page, run_id: int, said: dict[int, str]) -> None:
     assert dropped not in [row.get("source") for row in rows]
     assert len(rows) == len(TOPICS) + 1 - 1  # every filter was switched off, one pair was dropped
     assert all(row["instruction"].strip() and row["output"].strip() for row in rows)
-    page.get_by_role("link", name="Manifest").click()
-    manifest = json.loads(page.locator("pre").inner_text())
+    page.get_by_role("link", name="Details").click()
+    manifest = json.loads(page.locator("pre.export-manifest").inner_text())
     text = json.dumps(manifest)
     assert hashlib.sha256(content).hexdigest() in text
     assert page.url.endswith("manifest")
