@@ -34,7 +34,8 @@ def score_tokens(run_sample_id: int) -> None:
         refuse_tokens(run_sample_id=run_sample_id, error=str(error))
         return
     packed = {pk: pack(tokens) for pk, tokens in zip(pairs, found, strict=True)}
-    keep_tokens(run_sample_id=run_sample_id, packed=packed)
+    kept = {pk: losses for pk, losses in packed.items() if losses is not None}
+    keep_tokens(run_sample_id=run_sample_id, packed=kept)
 
 
 def _pairs(row: RunSample) -> dict[int, Pair]:
