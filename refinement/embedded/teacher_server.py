@@ -19,7 +19,7 @@ from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.leash import leashed
 from refinement.embedded.model import ensure_embedded_model, ensure_teacher_file
 from refinement.embedded.ports import check_port_is_free, http_answers, wait_until
-from refinement.embedded.processor import multiplies_bfloat16
+from refinement.embedded.processor import multiplies_bfloat16, runs_llama_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,8 @@ def is_llama() -> bool:
     """Whether llama.cpp serves: as ``settings.EMBEDDED_TEACHER_SERVER`` says, else the quicker."""
     chosen = settings.EMBEDDED_TEACHER_SERVER
     if chosen == "auto":
-        return not multiplies_bfloat16() and find_spec("xllamacpp") is not None
+        installed = find_spec("xllamacpp") is not None
+        return installed and runs_llama_wheel() and not multiplies_bfloat16()
     return bool(chosen == "llama")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from refinement.embedded import teacher_server
+from refinement.embedded import processor, teacher_server
 from refinement.embedded.processor import multiplies_bfloat16
 
 if TYPE_CHECKING:
@@ -55,7 +55,24 @@ def test_the_teacher_is_served_by_what_is_quick_on_this_processor(
     monkeypatch.setattr(teacher_server, "multiplies_bfloat16", lambda: native)
     monkeypatch.setattr(teacher_server, "ensure_teacher_file", lambda: tmp_path / "model.gguf")
     monkeypatch.setattr(teacher_server, "find_spec", lambda _: object())
+    monkeypatch.setattr(teacher_server, "runs_llama_wheel", lambda: True)
     assert set(words) < set(teacher_server.teacher_command(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "runs"),
+    [
+        ("x86_64", "sse4_2 avx f16c", False),
+        ("x86_64", "avx avx2 fma f16c bmi2", True),
+        ("aarch64", "fp asimd", True),
+    ],
+)
+def test_an_old_processor_does_not_run_the_wheel(
+    kind: str, flags: str, runs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(processor, "machine", lambda: kind)
+    assert processor.runs_llama_wheel(tmp_path / "cpuinfo") is runs
 
 
 def test_without_llama_cpp_it_is_transformers(
