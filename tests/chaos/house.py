@@ -23,7 +23,7 @@ from tests.pipeline.processes import POOLS, Cluster, celery
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEASE_SECONDS = 3
+LEASE_SECONDS = 5  # fewer, and a busy machine takes a slow worker for a dead one
 SKEWED = str(REPOSITORY / "tests" / "chaos" / "skewed.py")
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from refinement.models import RunSample, TeacherCall
+from refinement.models import RunSample, TeacherCall, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from tests.chaos.house import House
 
@@ -73,15 +74,9 @@ def held_tokens(run_id: int) -> set[str]:
     return set(held.values_list("lease_token", flat=True))
 
 
-def overdue(run_id: int) -> float:
-    """By how many seconds the oldest lease has run out and is not taken up; 0: none has."""
-    ends = (
-        RunSample.objects.filter(run=run_id, state=RunSample.State.LEASED)
-        .order_by("lease_expires_at")
-        .values_list("lease_expires_at", flat=True)
-        .first()
-    )
-    return 0.0 if ends is None else max(0.0, (timezone.now() - ends).total_seconds())
+def is_seen(queue: str, since: datetime) -> bool:
+    """Whether a worker of the queue has said since then that it lives."""
+    return Worker.objects.filter(queues=[queue], seen_at__gte=since).exists()
 
 
 def longest_lease(run_id: int) -> float:

@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.chaos.faults import Fault, plan
+from tests.chaos.faults import WORKERS, Fault, plan
 from tests.chaos.house import LEASE_SECONDS, House
 from tests.environment import REPOSITORY
 
@@ -227,7 +227,9 @@ class Storm:
         self.house.wait_for("the next blow", lambda: patiently(look), WAIT_SECONDS)
 
     def _strike(self, fault: Fault, run: int, ledger: Ledger, visitors: Visitors) -> None:
-        from tests.chaos.ledger import held_tokens, patiently
+        from django.utils import timezone
+
+        from tests.chaos.ledger import held_tokens, is_seen, patiently
 
         blow = Blow(fault, struck=time.monotonic())
         held = patiently(lambda: held_tokens(run))
@@ -236,8 +238,14 @@ class Storm:
             self._ask_for_disk(run)
         time.sleep(max(0.0, blow.struck + fault.seconds - time.monotonic()))
         fault.heal(self.house)
-        blow.healed = time.monotonic()
+        blow.healed, healed_at = time.monotonic(), timezone.now()
         patiently(ledger.note)
+        if fault.meets in WORKERS:  # it takes its time to start, and is missed until it is seen
+            self.house.wait_for(
+                f"the worker after: {fault.name}",
+                lambda: patiently(lambda: is_seen(fault.meets, healed_at)),
+                WAIT_SECONDS,
+            )
         self.house.wait_for(
             f"the leases that were held at: {fault.name}",
             lambda: not patiently(lambda: held & held_tokens(run)),
