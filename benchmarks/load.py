@@ -83,7 +83,7 @@ class Browser:
             "home": "/",
             "pictures": f"/runs/{self.run}/pictures",
         }
-        form = "action=original" if kind == "decide" else ""
+        form = "action=original&seen=0" if kind == "decide" else ""
         began = time.monotonic()
         try:
             async with asyncio.timeout(PATIENCE):
@@ -92,7 +92,8 @@ class Browser:
             self.failures.append(f"{kind}: {type(error).__name__}")
             return
         self.times[kind].append(time.monotonic() - began)
-        if status >= 400:
+        # 409 is an answer: somebody else has decided this pair meanwhile.
+        if status >= 400 and (kind, status) != ("decide", 409):
             self.failures.append(f"{kind}: status {status}")
 
     async def _ask(self, path: str, form: str) -> int:
@@ -177,8 +178,7 @@ class Load:
         return int(begun["id"])
 
     # -- Measuring -------------------------------------------------------------------------------
-    async def browse(self, live: int) -> list[Browser]:
-        pairs = list(self.run.run_samples.order_by("position").values_list("pk", flat=True))
+    async def browse(self, live: int, pairs: list[int]) -> list[Browser]:
         browsers = [
             Browser(
                 port=self.site.web_port,
@@ -210,9 +210,10 @@ class Load:
         live = self.refine()
         if self.options.import_rows:
             self.import_file()
-        watcher = threading.Thread(target=self.watch)
+        pairs = list(self.run.run_samples.order_by("position").values_list("pk", flat=True))
+        watcher = threading.Thread(target=self.watch, daemon=True)
         watcher.start()
-        browsers = asyncio.run(self.browse(live))
+        browsers = asyncio.run(self.browse(live, pairs))
         self.ended.set()
         watcher.join()
         self.tell(browsers, live)
