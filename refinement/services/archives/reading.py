@@ -215,16 +215,16 @@ class _Reading:
         file = m.Dataset._meta.get_field("file")
         try:
             with self._archive.open(f"files/{place}") as source:
-                target_name = file.generate_filename(m.Dataset(), name)  # type: ignore[union-attr]
-                storage = file.storage  # type: ignore[union-attr]
-                stored = str(storage.save(target_name, File(source), max_length=file.max_length))  # type: ignore[union-attr]
+                target_name = file.generate_filename(m.Dataset(), name)
+                storage = file.storage
+                stored = str(storage.save(target_name, File(source), max_length=file.max_length))
         except KeyError as error:
             raise ArchiveError(f"The archive lacks its part files/{place}.") from error
         self._stored.append(stored)
         return stored
 
     def _remove_files(self) -> None:
-        storage = m.Dataset._meta.get_field("file").storage  # type: ignore[union-attr]
+        storage = m.Dataset._meta.get_field("file").storage
         for name in self._stored:
             storage.delete(name)
 

@@ -100,7 +100,7 @@ BY_MODEL = {table.model: table for table in TABLES}
 
 def target(field: Field[Any, Any]) -> type[Model] | None:
     """The model that a foreign key means."""
-    return field.related_model if isinstance(field, ForeignKey) else None  # type: ignore[return-value]
+    return field.related_model if isinstance(field, ForeignKey) else None
 
 
 # -- Values --------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def from_json(field: Field[Any, Any], value: Any) -> Any:
         raise ValueError(f"{field.name} is {json.dumps(value)[:60]}")
     if field.choices and value not in dict(field.flatchoices) and value != "":
         raise ValueError(f"{field.name} is {json.dumps(value)[:60]}")
-    if field.max_length and len(value) > field.max_length:
+    if field.max_length and isinstance(value, str) and len(value) > field.max_length:
         raise ValueError(f"{field.name} is longer than {field.max_length} characters")
     return value
 

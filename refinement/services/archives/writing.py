@@ -111,7 +111,7 @@ class _Writing:
             if row.get("embedded"):  # where it lies is a matter of the installation
                 row |= {name: "" for name in ("base_url", "path") if name in row}
             if table.model is m.Dataset:
-                row["file"] = self._has_file(row["file"])
+                row["file"] = self._has_file(str(row["file"] or ""))
             if table.model is m.BulkAct:
                 self._place_act(row)
             yield json.dumps(list(row.values()), ensure_ascii=False).encode() + b"\n"
@@ -140,13 +140,13 @@ class _Writing:
 
     # -- The uploaded files ----------------------------------------------------------------------
     def _has_file(self, name: str) -> bool:
-        storage = m.Dataset._meta.get_field("file").storage  # type: ignore[union-attr]
+        storage = m.Dataset._meta.get_field("file").storage
         return bool(name) and storage.exists(name)
 
     def _write_files(self) -> None:
         datasets = m.Dataset.objects.using(self._using).filter(project=self._project)
         for place, dataset in enumerate(datasets.order_by("pk")):
-            if not self._has_file(dataset.file.name):
+            if not self._has_file(dataset.file.name or ""):
                 continue
             with (
                 suppress(FileNotFoundError),
