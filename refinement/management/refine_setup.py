@@ -27,7 +27,6 @@ from refinement.services.models_registry import (
     embedded_teacher,
     teacher_spec,
 )
-from refinement.services.self_improvement import teacher_that_is
 from refinement.services.teacher_addresses import trust
 
 if TYPE_CHECKING:
@@ -49,10 +48,8 @@ def command_line_project() -> Project:
 
 
 # -- Models ---------------------------------------------------------------------------------------
-def find_teacher(*, url: str, model: str, student: Student, **options: Any) -> Endpoint:
+def find_teacher(*, url: str, model: str, **options: Any) -> Endpoint:
     """The endpoint of this address and model, and of the further values that are not None."""
-    if url == STUDENT:
-        return teacher_that_is(student)
     if url == EMBEDDED:
         ensure_embedded_model()
         return embedded_teacher()

@@ -40,7 +40,6 @@ def pairs(tmp_path: Path) -> Path:
 def the_run(path: Path, student_path: Path, **changes: Any) -> tuple[Run, bool]:
     project = command_line_project()
     options = {
-        "project": project,
         "dataset": find_dataset(project=project, path=path),
         "teacher": find_teacher(url=URL, model="m"),
         "student": find_student(path=str(student_path)),
@@ -48,6 +47,7 @@ def the_run(path: Path, student_path: Path, **changes: Any) -> tuple[Run, bool]:
         "protocol": "",
         "template": "vicuna",
         "limit": None,
+        "budget": {"budget_tokens": None, "budget_cost": None},
     }
     return find_run(**(options | changes))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import OperationalError, connection, transaction
 
 from refinement.models import Candidate, Run, RunSample, Score, TeacherCall, Verdict
 from refinement.selectors.selection import effective_pairs
@@ -107,6 +110,26 @@ def exported(cluster: Cluster, run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def holds_no_lock(tokens: set[str]) -> bool:
+    """Whether others can write beside the frozen worker: in a transaction it would block them."""
+    if connection.vendor == "sqlite":
+        place = connection.settings_dict["NAME"]
+        with closing(sqlite3.connect(place, timeout=1, uri=True)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+        return True
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '1s'")
+            list(Run.objects.select_for_update())
+            list(RunSample.objects.select_for_update().filter(lease_token__in=tokens))
+    except OperationalError:
+        return False
+    return True
+
+
 def freeze_past_its_leases(cluster: Cluster) -> None:
     """Stop the teacher's worker in mid-work, let another take its samples over, and thaw it."""
     tokens: set[str] = set()
@@ -115,9 +138,11 @@ def freeze_past_its_leases(cluster: Cluster) -> None:
         cluster.freeze("teacher")
         held = RunSample.objects.filter(state="leased", stage__startswith="reflect")
         tokens.update(held.values_list("lease_token", flat=True))
-        if not tokens:
-            cluster.thaw("teacher")
-        return bool(tokens)
+        if tokens and holds_no_lock(tokens):
+            return True
+        tokens.clear()
+        cluster.thaw("teacher")
+        return False
 
     cluster.wait_for("the teacher to be in mid-work", is_frozen_in_mid_work)
     cluster.running["frozen"] = cluster.running.pop("teacher")

@@ -34,6 +34,7 @@ from refinement.services import runs
 from refinement.services.dispatch import delivered_to
 from refinement.services.errors import ServiceError
 from refinement.services.rounds import take_selection
+from refinement.services.self_improvement import teacher_that_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,13 +175,7 @@ class Command(BaseCommand):
     def _refine(self, options: dict[str, Any]) -> Run:
         project = setup.command_line_project()
         student = setup.find_student(path=options["student"])
-        teacher = setup.find_teacher(
-            url=options["teacher"],
-            model=options["teacher_model"],
-            student=student,
-            api_key_variable=options["teacher_key_variable"],
-            **{field: options[name] for name, field in TEACHER_LIMITS.items()},
-        )
+        teacher = self._teacher(options, student)
         dataset = setup.find_dataset(project=project, path=options["input"])
         run = self._round(dataset, teacher, student, options, limit=options["limit"])
         for number in range(2, options["rounds"] + 1):
@@ -191,6 +186,16 @@ class Command(BaseCommand):
             )
             run = self._round(dataset, teacher, student, options, limit=None)
         return run
+
+    def _teacher(self, options: dict[str, Any], student: Student) -> Endpoint:
+        if options["teacher"] == setup.STUDENT:
+            return teacher_that_is(student)
+        return setup.find_teacher(
+            url=options["teacher"],
+            model=options["teacher_model"],
+            api_key_variable=options["teacher_key_variable"],
+            **{field: options[name] for name, field in TEACHER_LIMITS.items()},
+        )
 
     def _round(
         self,
