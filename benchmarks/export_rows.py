@@ -75,10 +75,10 @@ def compare(database: str, rows: int, folder: Path) -> None:
         "SRT_LOG_LEVEL": "WARNING",
     }
     if database == "postgresql":
-        from tests.environment import _start_postgres
+        from tests.environment import start_postgres
 
         folder.chmod(0o755)
-        environment["DATABASE_URL"] = _start_postgres(folder / "postgres")
+        environment["DATABASE_URL"] = start_postgres(folder / "postgres")
     for command in (["migrate", "-v0"], ["make_synthetic_run", "--samples", str(rows)]):
         subprocess.run(
             [sys.executable, "manage.py", *command], cwd=REPOSITORY, env=environment, check=True
