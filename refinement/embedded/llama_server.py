@@ -17,8 +17,6 @@ from typing import Any
 SLOTS = 8  # requests at once; more wait for their turn
 CONTEXT_TOKENS = 4096  # of each, question and answer
 CACHE_MIB = 1024  # for what prompts begin with: the examples of a step are the same for every pair
-
-
 MOST_THREADS = 8  # a model this small gains nothing from more
 
 

@@ -10,9 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from refinement.formats.writing.containers import CONTAINERS
 from refinement.formats.writing.targets import AS_IMPORTED, TARGETS
-from refinement.management.policy_options import limit
+from refinement.management.policy_options import add_filter_options, filtered_policy
 from refinement.method.policies import POLICIES
-from refinement.method.specs import PolicySpec
 from refinement.models import Dataset, Run
 from refinement.services.errors import ServiceError
 from refinement.services.export_options import COLUMNS, SIGNALS, filter_of
@@ -51,11 +50,7 @@ class Command(BaseCommand):
         parser.add_argument("--top-by", choices=[*SIGNALS], default="ifd")
         policy = parser.add_argument_group("under another policy than the run's own")
         policy.add_argument("--policy", choices=sorted(POLICIES))
-        policy.add_argument("--max-ifd", type=limit, default=1.0, metavar="N|none")
-        policy.add_argument("--max-r-ifd", type=limit, default=1.0, metavar="N|none")
-        policy.add_argument(
-            "--any-response", action="store_true", help="also where its rewrite was not taken"
-        )
+        add_filter_options(policy, any_response="also where its rewrite was not taken")
         parser.add_argument("--deduplicate", action="store_true", help="the same texts only once")
         parser.add_argument("--validation", type=float, default=0.0, metavar="PERCENT")
         parser.add_argument("--seed", type=int, default=0, help="of the split")
@@ -161,20 +156,8 @@ def _options(given: dict[str, Any], output: Path) -> dict[str, Any]:
         "validation_percent": given["validation"],
         "seed": given["seed"],
         "kept_as_is": not given["without_kept_records"],
-        "policy": _policy(given),
+        "policy": filtered_policy(given).as_dict() if given["policy"] else {},
     }
-
-
-def _policy(given: dict[str, Any]) -> dict[str, Any]:
-    if not given["policy"]:
-        return {}
-    takes = POLICIES[given["policy"]].takes_responses
-    return PolicySpec(
-        name=given["policy"],
-        require_response_accepted=takes and not given["any_response"],
-        max_ifd=given["max_ifd"],
-        max_r_ifd=given["max_r_ifd"],
-    ).as_dict()
 
 
 def _into_folder(folder: Path, output: Path) -> list[Path]:
