@@ -11,11 +11,12 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from setting import default_input, read_pairs  # first: it sets Django up
+import setting  # noqa: F401 -- first: it sets Django up
 
 # isort: split
 import torch
 from contest import Contestant, Harness, PlainLoop, ours, table
+from real_pairs import default_input, read_pairs
 
 from refinement.embedded.model import ensure_embedded_model
 from refinement.method.planning import plan_pairs

@@ -20,7 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from setting import REPOSITORY, default_input, read_pairs
+import setting  # noqa: F401 -- it sets Django up
+from real_pairs import REPOSITORY, default_input, read_pairs
 
 WORDS = 24  # of an instruction or response, at most
 

@@ -4,30 +4,28 @@ Both give the state before each target. *Padded* works for every model: rows of 
 at the right under causal attention, so that no token sees padding and no mask is needed. *Packed*
 lays the sequences of a batch end to end in one row, what several begin with only once, and attends
 within each: nothing is computed for padding, and a template's text goes through once a batch, not
-once a pair. It replaces the model's attention function, so it is for models that let it be replaced
-and that mix tokens nowhere else; whether a model is one is tried when it is loaded.
+once a pair. It replaces the model's attention function (``packed_attention.py``), so it is for
+models that let it be replaced and that mix tokens nowhere else; whether a model is one is tried
+when it is loaded.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch.nn import functional
-from transformers import AttentionInterface
 
 from refinement.method.batching import fill, pack, share
+from refinement.method.compiling import compile_layers, leave_layers
+from refinement.method.packed_attention import PACKED, Segment, laid_out, to_device
 from refinement.method.spans import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
-PACKED = "srt_packed"
 # Settings that end what a token sees: longer sequences go the padded way, where the model's own
 # masks are used.
 WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "local_attention")
@@ -72,21 +70,12 @@ class Padded:
         return out.flatten(0, 1)[where]
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Tokens [start, end) of a pack, which see themselves and those of [shared, shared_end)."""
-
-    start: int
-    end: int
-    shared: int = 0
-    shared_end: int = 0
-
-
 class Packed:
     """One row, end to end."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self.compiled = False  # whether the model's layers are
 
     def batches(self, spans: Sequence[Span], budget: int) -> list[list[int]]:
         return fill(spans, budget=budget)
@@ -110,14 +99,15 @@ class Packed:
                 where[index] = range(len(ids) - span.targets, len(ids))
         use_attention(self._model, PACKED)
         device = self._model.device
-        with _laid_out(segments):
+        places = [place for places in where for place in places]
+        asked = to_device(places, device, torch.int64)
+        with laid_out(segments, device):
             hidden: torch.Tensor = self._model.base_model(
-                input_ids=torch.tensor([ids], device=device),
-                position_ids=torch.tensor([positions], device=device),
+                input_ids=to_device(ids, device, torch.int64)[None],
+                position_ids=to_device(positions, device, torch.int64)[None],
                 use_cache=False,
             ).last_hidden_state[0]  # (tokens, hidden)
-        places = torch.tensor([place for places in where for place in places], device=device)
-        return hidden[places]
+        return hidden[asked]
 
 
 def use_attention(model: Any, name: str) -> None:
@@ -125,69 +115,12 @@ def use_attention(model: Any, name: str) -> None:
         model.set_attn_implementation(name)
 
 
-class _Layout(threading.local):
-    """The segments of the pack that this thread has in the model."""
-
-    segments: Sequence[Segment] = ()
-
-
-_layout = _Layout()
-
-
-class _laid_out:  # noqa: N801 -- read as a statement
-    def __init__(self, segments: Sequence[Segment]) -> None:
-        self._segments = segments
-
-    def __enter__(self) -> None:
-        _layout.segments = self._segments
-
-    def __exit__(self, *_: object) -> None:
-        _layout.segments = ()
-
-
-def packed_attention(
-    _: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    __: torch.Tensor | None,
-    scaling: float | None = None,
-    **options: Any,
-) -> tuple[torch.Tensor, None]:
-    """Causal attention within each segment: (1, heads, tokens, size) -> (1, tokens, heads, size).
-
-    The queries of a shared part are computed again with each segment that continues it, so that
-    plain causal attention will do and no mask is built; what comes of them is dropped.
-    """
-    if any(options.get(name) is not None for name in ("softcap", "s_aux", "position_bias")):
-        raise NotImplementedError("attention with more than a softmax")
-    grouped = query.shape[1] != key.shape[1]
-    out = query.new_empty((1, query.shape[2], query.shape[1], value.shape[3]))
-    for part in _layout.segments:
-        before = part.shared_end - part.shared
-        q, k, v = (_joined(tensor, part) for tensor in (query, key, value))
-        seen = functional.scaled_dot_product_attention(
-            q, k, v, is_causal=True, scale=scaling, enable_gqa=grouped
-        )
-        out[:, part.start : part.end] = seen[:, :, before:].transpose(1, 2)
-    return out, None
-
-
-def _joined(tensor: torch.Tensor, part: Segment) -> torch.Tensor:
-    own = tensor[:, :, part.start : part.end]
-    if part.shared == part.shared_end:
-        return own
-    return torch.cat((tensor[:, :, part.shared : part.shared_end], own), dim=2)
-
-
-AttentionInterface.register(PACKED, packed_attention)
-
-
 def packs(model: Any, padded: Padded) -> Packed | None:
     """The packed way, where the model's states come out the same by it; else ``None``.
 
     Tried with three sequences, two of which begin alike: another attention, recurrence, or
-    anything else that reaches from one sequence into the next gives other states.
+    anything else that reaches from one sequence into the next gives other states. On a GPU the
+    layers are compiled, where that too gives the same.
     """
     words = model.get_output_embeddings().weight.shape[0]
     spans = [
@@ -196,19 +129,36 @@ def packs(model: Any, padded: Padded) -> Packed | None:
     ]
     expected = padded.states(spans)
     way = Packed(model)
+
+    def compiled() -> torch.Tensor:
+        compile_layers(model)
+        return way.states(spans)
+
     try:
-        found = way.states(spans)
-    except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        logger.info("sequences are padded, not packed: %s", error)
-        return None
+        if not _agree(lambda: way.states(spans), expected):
+            return None
+        if model.device.type == "cuda":
+            way.compiled = _agree(compiled, expected)
+            if not way.compiled:
+                leave_layers(model)
+        return way
     finally:
         use_attention(model, padded.attention)
+
+
+def _agree(find: Callable[[], torch.Tensor], expected: torch.Tensor) -> bool:
+    """Whether states (targets, hidden) are found, and are the expected ones."""
+    try:
+        found = find()
+    except Exception as error:  # noqa: BLE001 -- a compiler raises anything; there is another way
+        logger.info("sequences cannot go through the model so: %s", error)
+        return False
     # As a whole, for single values of a state may be a hundred times the others.
     apart = float((found.float() - expected.float()).norm() / expected.float().norm())
-    if not apart < (1e-3 if model.dtype == torch.float32 else 0.1):
-        logger.info("sequences are padded, not packed: the model's states are not the same")
-        return None
-    return way
+    same = apart < (1e-3 if found.dtype == torch.float32 else 0.1)
+    if not same:
+        logger.info("the model's states are not the same so: %.3f apart", apart)
+    return same
 
 
 def packed_limit(model: Any) -> int:

@@ -182,5 +182,8 @@ def _placed(planned: Planned, places: Places, prefix: int, before: int) -> Plann
         return planned
     end = len(planned.span.ids) - prefix
     found = places[end - planned.span.targets : end]
-    moved = ((max(0, first - before), max(0, last - before)) for first, last in found)
-    return replace(planned, places=tuple(moved))
+    if before:
+        found = [(first - before, last - before) for first, last in found]
+    if found[0][0] < 0:  # a token that stands across the border
+        found = [(max(0, first), max(0, last)) for first, last in found]
+    return replace(planned, places=tuple(found))

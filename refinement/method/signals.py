@@ -19,6 +19,10 @@ def loss_changes(tokens: ResponseTokens) -> list[float]:
 
     delta_t = L(y_t | x, y_<t) - L(y_t | y_<t), over the tokens that both losses have.
     """
+    alone, given = tokens.alone, tokens.given_instruction
+    both = list(zip(alone, given[len(given) - len(alone) :], strict=False))
+    if len(both) == len(alone) and all(one[:2] == other[:2] for one, other in both):
+        return [other.loss - one.loss for one, other in both]  # nearly always: all but the first
     return [
         pair.given_instruction - pair.alone
         for pair in tokens.paired()

@@ -18,7 +18,8 @@ from jinja2 import TemplateError
 from refinement.method import student_files
 from refinement.method.errors import StudentError
 from refinement.method.losses import target_losses
-from refinement.method.passes import Padded, packed_limit, packs
+from refinement.method.packed_attention import to_device
+from refinement.method.passes import Packed, Padded, packed_limit, packs
 from refinement.method.spans import LossCache, Span, SpanLoss
 from refinement.method.student_loading import has_plain_head, load_student
 from refinement.method.templates import CHAT, ChatTemplate, Message, Template, get_template
@@ -26,6 +27,7 @@ from refinement.method.templates import CHAT, ChatTemplate, Message, Template, g
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from refinement.method.losses import TargetLosses
     from refinement.method.passes import Pass
     from refinement.method.planning import Encoded
     from refinement.method.specs import StudentSpec
@@ -114,9 +116,8 @@ class Student:
         self.forward_tokens += sum(span.width for span in spans)
         return [found[index] for index in range(len(spans))]
 
-    def _find_packed(self) -> Pass | None:
-        """On a GPU rows are padded: a loop over sequences would leave it idle."""
-        if self.device.type != "cpu" or not self._plain_head:
+    def _find_packed(self) -> Packed | None:
+        if self.device.type not in ("cpu", "cuda") or not self._plain_head:
             return None
         with torch.inference_mode():
             return packs(self._model, self._padded)
@@ -137,15 +138,20 @@ class Student:
     ) -> None:
         """Add the losses of ``indices`` to ``found``."""
         while left := [index for index in indices if index not in found]:
+            begun: list[tuple[list[int], TargetLosses]] = []
             for batch in way.batches([spans[index] for index in left], self.budget):
                 # Those that want ranks first, so that the others' logits need not be counted.
                 chosen = sorted((left[place] for place in batch), key=lambda i: not spans[i].ranked)
                 losses = self._try_batch(way, [spans[index] for index in chosen])
                 if losses is None:
                     break  # batch what is left by the smaller budget
-                found.update(zip(chosen, losses, strict=True))
+                begun.append((chosen, losses))
+                if len(begun) > 1:  # a GPU works on this batch while the one before is read
+                    _read(*begun.pop(0), spans, found)
+            for batch, losses in begun:
+                _read(batch, losses, spans, found)
 
-    def _try_batch(self, way: Pass, spans: Sequence[Span]) -> list[SpanLoss] | None:
+    def _try_batch(self, way: Pass, spans: Sequence[Span]) -> TargetLosses | None:
         try:
             return self._run_batch(way, spans)
         except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -164,16 +170,16 @@ class Student:
             torch.cuda.empty_cache()
         return None
 
-    def _run_batch(self, way: Pass, spans: Sequence[Span]) -> list[SpanLoss]:
+    def _run_batch(self, way: Pass, spans: Sequence[Span]) -> TargetLosses:
         states = way.states(spans)  # (targets, hidden), or logits (targets, words)
         labels = [token for span in spans for token in span.ids[-span.targets :]]
-        found = target_losses(
+        return target_losses(
             states,
-            torch.tensor(labels, device=self.device),
+            to_device(labels, self.device, torch.int64),
             ranked=sum(span.targets for span in spans if span.ranked),
             head=self._head if self._plain_head else None,
+            compiled=self._packed is not None and self._packed.compiled,
         )
-        return found.split(spans)
 
     def _encode(self, texts: Sequence[str], *, places: bool) -> list[Encoded]:
         if not texts:
@@ -207,6 +213,13 @@ class Student:
                 f"The chat template of this student refuses the messages: {error}."
             ) from error
         return str(text)
+
+
+def _read(
+    batch: list[int], losses: TargetLosses, spans: Sequence[Span], found: dict[int, SpanLoss]
+) -> None:
+    """Add the losses of the spans of a batch, given by index, to ``found``."""
+    found.update(zip(batch, losses.split([spans[index] for index in batch]), strict=True))
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from refinement.method.spans import SpanLoss
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLoss:
+class TokenLoss(NamedTuple):
     """A token's loss in nats, and the characters [start, end) of the response that it covers."""
 
     start: int
@@ -21,8 +20,7 @@ class TokenLoss:
     loss: float
 
 
-@dataclass(frozen=True, slots=True)
-class PairedLoss:
+class PairedLoss(NamedTuple):
     """Both losses of one token; ``None`` where only the other tokenisation has a token there."""
 
     start: int
@@ -75,4 +73,4 @@ def _placed(planned: Planned, loss: SpanLoss | None) -> tuple[TokenLoss, ...]:
     if loss is None or loss.mean is None or not planned.places:
         return ()
     together = zip(planned.places, loss.tokens, strict=True)
-    return tuple(TokenLoss(start, end, value) for (start, end), value in together)
+    return tuple([TokenLoss(start, end, value) for (start, end), value in together])

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from refinement.method.losses import target_losses
+from refinement.method.losses import LOGITS_A_SLICE, target_losses
 
 
 def test_losses_and_ranks_of_four_words_by_hand() -> None:
@@ -24,7 +24,7 @@ def test_slices_change_nothing(ranked: int, monkeypatch: pytest.MonkeyPatch) -> 
     states, labels = torch.randn(8, 6), torch.arange(8) * 4
     with torch.inference_mode():
         logits = head(states)
-        monkeypatch.setattr("refinement.method.losses.LOGITS_A_SLICE", 3 * 40)
+        monkeypatch.setitem(LOGITS_A_SLICE, "cpu", 3 * 40)
         found = target_losses(states, labels, ranked=ranked, head=head)
 
     expected = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
