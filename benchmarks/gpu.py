@@ -16,13 +16,13 @@ import argparse
 import importlib.util
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from contest import Contestant, Four, Harness, PlainLoop, furthest, ours
+from contest import Contestant, Harness, PlainLoop, furthest, ours
 from real_pairs import default_input, read_pairs
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Qwen2Config
 
@@ -30,6 +30,9 @@ from refinement.method.batching import share
 from refinement.method.planning import PairPlan, plan_pairs
 from refinement.method.specs import StudentSpec
 from refinement.method.student import Student
+
+if TYPE_CHECKING:
+    from refinement.method.pairs import Pair
 
 SHAPES: dict[str, Any] = {
     "llama-7b": LlamaConfig(vocab_size=32_000),  # the defaults are those of Llama 7B
@@ -58,27 +61,19 @@ def matrix_rate(size: int = 8192, times: int = 20) -> float:
     return 2 * size**3 * times / (time.perf_counter() - began)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A student, and the model and tokenizer in it for those that score otherwise."""
-
-    model: Any
-    tokenizer: Any
-    student: Student
-
-
-def random_student(shape: str, tokenizer_path: Path | None) -> Measured:
-    if tokenizer_path is None:
-        from refinement.embedded.model import ensure_embedded_model
-
-        tokenizer_path = ensure_embedded_model()
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_path)
-    config = SHAPES[shape]
-    config.vocab_size = max(config.vocab_size, len(tokenizer))
+def random_model(shape: str) -> Any:
+    """The same weights whenever it is asked for."""
+    torch.manual_seed(0)
     with torch.device("cuda"):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
-    student = Student(model=model, tokenizer=tokenizer, spec=StudentSpec(path=shape))
-    return Measured(model, tokenizer, student)
+        return AutoModelForCausalLM.from_config(SHAPES[shape], dtype=torch.bfloat16).eval()
+
+
+def planner(tokenizer: Any) -> Student:
+    """Only to plan with: its weights are never asked."""
+    sizes = dict.fromkeys(("hidden_size", "intermediate_size", "num_attention_heads"), 8)
+    config = LlamaConfig(vocab_size=len(tokenizer), num_hidden_layers=1, **sizes)
+    model = AutoModelForCausalLM.from_config(config)
+    return Student(model=model, tokenizer=tokenizer, spec=StudentSpec(path="", device="cpu"))
 
 
 def work_of(model: Any, plans: list[PairPlan]) -> tuple[float, float]:
@@ -92,36 +87,43 @@ def work_of(model: Any, plans: list[PairPlan]) -> tuple[float, float]:
     return whole, whole - 2 * body * shared
 
 
-def compare(measured: Measured, arguments: argparse.Namespace) -> None:
-    model, tokenizer, student = measured.model, measured.tokenizer, measured.student
-    pairs, template = read_pairs(arguments.input, arguments.pairs), student.template("vicuna")
-    few = pairs[: arguments.baseline_pairs]
-    loop = PlainLoop(model, tokenizer, student.max_length)
-    harness_plans = plan_pairs(student, few, template)
-    field = [(Contestant("plain loop", lambda: loop.score(few, template)), few)]
+def baselines(shape: str, tokenizer: Any, few: list[Pair]) -> list[Contestant]:
+    """Run with a model of their own: ours compiles the layers of the one that it is given."""
+    encoder = planner(tokenizer)
+    template = encoder.template("vicuna")
+    plans, model = plan_pairs(encoder, few, template), random_model(shape)
+    loop = PlainLoop(model, tokenizer, encoder.max_length)
+    field = [Contestant("plain loop", lambda: loop.score(few, template))]
     if importlib.util.find_spec("lm_eval"):
         harness = Harness(model, tokenizer, "auto")
-        field.append((Contestant("lm_eval, auto", lambda: harness.score(harness_plans)), few))
-    field.append((Contestant("ours", lambda: ours(student, pairs, template)), pairs))
-    loop.score(few[:2], template)  # kernels are chosen, and compiled, at their first use
+        field.append(Contestant("lm_eval, auto", lambda: harness.score(plans)))
+    loop.score(few[:2], template)  # kernels are chosen at their first use
+    for one in field:
+        one.run()
+        one.run()
+        one.score = list
+    return field
+
+
+def compare(student: Student, model: Any, pairs: list[Pair], field: list[Contestant]) -> None:
+    """A line each, the ratios, and how much of the GPU is used."""
+    template, few = student.template("vicuna"), len(field[0].losses)
+    us = Contestant("ours", lambda: ours(student, pairs, template))
     ours(student, pairs[:32], template)
-    exact: list[Four] = []
+    us.run()
+    us.run()
     print(f"{'':16}{'pairs':>7}{'ms/pair':>10}{'|dL| max':>10}")
-    for one, scored in field:
-        for _ in range(2):
-            one.run()
-        exact = exact or one.losses
-        apart = furthest(exact, one.losses[: len(exact)])
-        each = 1e3 * one.seconds / len(scored)
-        print(f"{one.name:16}{len(scored):7}{each:10.2f}{apart:10.4f}", flush=True)
-    seconds = [one.seconds / len(scored) for one, scored in field]
-    for (other, _), theirs in zip(field[:-1], seconds, strict=False):
-        print(f"ours against {other.name}: {theirs / seconds[-1]:.1f} x")
+    each = [1e3 * one.seconds / len(one.losses) for one in (*field, us)]
+    for one, milliseconds in zip((*field, us), each, strict=True):
+        apart = furthest(field[0].losses, one.losses[:few])
+        print(f"{one.name:16}{len(one.losses):7}{milliseconds:10.2f}{apart:10.4f}")
+    for one, milliseconds in zip(field, each, strict=False):
+        print(f"ours against {one.name}: {milliseconds / each[-1]:.1f} x")
 
     peak = matrix_rate()
     asked, done = work_of(model, plan_pairs(student, pairs, template))
     for name, work in (("asked for", asked), ("gone through", done)):
-        rate = work / field[-1][0].seconds
+        rate = work / us.seconds
         print(f"{rate / 1e12:.0f} TFLOP/s, {rate / peak:.0%} of a bare product's, tokens {name}")
     print(f"bare bfloat16 product: {peak / 1e12:.0f} TFLOP/s; {torch.cuda.get_device_name()}")
 
@@ -157,9 +159,18 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("This benchmark needs a CUDA device, and there is none here.")
-    began = time.perf_counter()
-    measured = random_student(chosen.shape, chosen.tokenizer)
-    print(f"{chosen.shape}, made and compiled in {time.perf_counter() - began:.1f} s", flush=True)
-    compare(measured, chosen)
+    if chosen.tokenizer is None:
+        from refinement.embedded.model import ensure_embedded_model
+
+        chosen.tokenizer = ensure_embedded_model()
+    words = AutoTokenizer.from_pretrained(chosen.tokenizer)
+    SHAPES[chosen.shape].vocab_size = max(SHAPES[chosen.shape].vocab_size, len(words))
+    read = read_pairs(chosen.input, chosen.pairs)
+    others = baselines(chosen.shape, words, read[: chosen.baseline_pairs])
+    torch.cuda.empty_cache()
+    started, measured = time.perf_counter(), random_model(chosen.shape)
+    mine = Student(model=measured, tokenizer=words, spec=StudentSpec(path=chosen.shape))
+    print(f"{chosen.shape}: made and compiled in {time.perf_counter() - started:.1f} s", flush=True)
+    compare(mine, measured, read, others)
     if chosen.steady:
-        steady(measured.student, chosen)
+        steady(mine, chosen)
