@@ -258,6 +258,7 @@ def test_stopped_half_way_it_leaves_nothing(
     line = json.dumps({"instruction": "Name a colour.", "output": "Blue it is."}) + "\n"
     source.write_text(line * 1_000_000)
     command = ["score", str(source), "-o", str(tmp_path / "out.jsonl"), "--dtype", "float32"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     process = subprocess.Popen(
         [sys.executable, str(REPOSITORY / "manage.py"), *command, "--student", tiny_student_folder],
         stderr=subprocess.PIPE,

@@ -95,6 +95,7 @@ def test_a_decision_that_does_not_arrive_brings_its_pair_back(
     me.troubles.clear()
     assert not Decision.objects.exists()
     me.wait_ready()
+    me.wait_fetched()  # once more
     response.press("Control+Enter")
     me.sees_pair(2)
     held.pop(0).continue_()

@@ -142,7 +142,7 @@ def test_kill_minus_nine_and_the_same_command_again(desk: Desk) -> None:
 
 @pytest.mark.processes
 def test_sigterm_gives_everything_back(desk: Desk) -> None:
-    desk.teacher.state.settings = Settings(latency=0.5)  # it shall not be done when it is told
+    desk.teacher.state.settings = Settings(latency=2.0)  # it shall not be done when it is told
     process = desk.start()
     wait_for(lambda: len(desk.teacher.state.requests) > CALLS // 3, process)
     process.terminate()

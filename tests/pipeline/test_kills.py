@@ -189,7 +189,7 @@ def test_workers_that_are_told_to_stop_leave_no_lease_behind(
     cluster.wait_for("scores", Score.objects.exists)
     assert queues_alive() == {"teacher", "student", "default"}
     for name in ("teacher", "student", "default", "beat"):
-        assert cluster.terminate(name, seconds=15) == 0, cluster.logs()
+        assert cluster.terminate(name, seconds=60) == 0, cluster.logs()
     assert not RunSample.objects.filter(state="leased").exists()
     assert not queues_alive()
     assert not is_complete(run)
