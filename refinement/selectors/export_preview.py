@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Avg, Count, F
+from django.db.models import Count, F, Sum
 
 from refinement.selectors.selection import (
     DROPPED_BY_HAND,
@@ -22,6 +23,8 @@ from refinement.selectors.selection import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.db.models import QuerySet
 
     from refinement.models import Run, RunSample
@@ -59,11 +62,41 @@ class SelectionCounts:
         return self.total - self.kept - self.dropped_by_hand - self.failed - self.unfinished
 
 
+COLUMNS = ("kept", "source", "reason", "action", "overrides")  # whose values are counted
+FIGURES = (*SCORE_COLUMNS, "response_tokens_before", "response_tokens_after")
+
+
 def count_selection(rows: QuerySet[RunSample, Any]) -> SelectionCounts:
     """What ``selected_rows`` come to, in one query."""
+    groups = rows.order_by().values_list(*COLUMNS).annotate(pairs=Count("pk"))
+    return _counted(groups)
+
+
+def measure_selection(
+    rows: QuerySet[RunSample, Any],
+) -> tuple[SelectionCounts, dict[str, float | None]]:
+    """The counts, and means over the kept pairs, of the original and of what leaves; in one query.
+
+    The means are of IFD, r-IFD and the response's tokens of the student; ``None`` where nothing
+    was scored.
+    """
+    rows = with_scores(rows).annotate(
+        response_tokens_before=F("first__response_tokens"),
+        response_tokens_after=of_choice("score__response_tokens", F("first__response_tokens")),
+    )
+    sums = {f"{way.name}_{name}": way(name) for name in FIGURES for way in (Sum, Count)}
+    groups = list(rows.order_by().values_list(*COLUMNS).annotate(pairs=Count("pk"), **sums))
+    figures: dict[str, float | None] = {}
+    for number, name in enumerate(FIGURES):
+        at = len(COLUMNS) + 1 + 2 * number
+        found = [group[at : at + 2] for group in groups if group[0] and group[at + 1]]
+        total, count = math.fsum(group[0] for group in found), sum(group[1] for group in found)
+        figures[f"mean_{name}"] = total / count if count else None
+    return _counted(group[: len(COLUMNS) + 1] for group in groups), figures
+
+
+def _counted(groups: Iterable[tuple[Any, ...]]) -> SelectionCounts:
     counts = SelectionCounts()
-    columns = ("kept", "source", "reason", "action", "overrides")
-    groups = rows.order_by().values_list(*columns).annotate(pairs=Count("pk"))
     for kept, source, reason, action, overrides, pairs in groups:
         counts.total += pairs
         counts.overrides += pairs if overrides else 0
@@ -75,19 +108,6 @@ def count_selection(rows: QuerySet[RunSample, Any]) -> SelectionCounts:
         else:
             counts.reasons[reason] += pairs
     return counts
-
-
-def selection_figures(rows: QuerySet[RunSample, Any]) -> dict[str, float | None]:
-    """Means over the kept pairs, of the original and of what leaves: IFD, r-IFD, length.
-
-    Lengths are in tokens of the student; ``None`` where nothing was scored.
-    """
-    kept = with_scores(rows.filter(KEPT)).annotate(
-        response_tokens_before=F("first__response_tokens"),
-        response_tokens_after=of_choice("score__response_tokens", F("first__response_tokens")),
-    )
-    names = (*SCORE_COLUMNS, "response_tokens_before", "response_tokens_after")
-    return kept.order_by().aggregate(**{f"mean_{name}": Avg(name) for name in names})
 
 
 def export_preview(run: Run) -> SelectionCounts:

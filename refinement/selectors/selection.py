@@ -216,6 +216,7 @@ PAIR_COLUMNS = (
     *("source", "reason", "action", "by", "sentence", "kept", "overrides"),
 )
 _UNTOLD = ("", "", "", "", "", True, False)  # in the place of the latter
+_STORED = ("extra", "layout", "context")
 SCORE_COLUMNS = ("ifd_before", "r_ifd_before", "ifd_after", "r_ifd_after")
 
 
@@ -264,6 +265,21 @@ def read_pairs(
         )
 
 
+def texts_of_pairs(rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
+    """Of ``selected_rows`` no more than what a record is made of, for ``chunks``.
+
+    Position, instruction, input, response, and the JSON texts of extra, layout and context.
+    """
+    texts = ("pair_instruction", "pair_input", "pair_response")
+    return rows.values_list("position", *texts, *(f"sample__{name}" for name in _STORED))
+
+
+def texts_of_samples(dataset: Dataset, *, using: str) -> QuerySet[Sample, Any]:
+    """The same of a dataset as it came."""
+    samples = Sample.objects.using(using).filter(dataset=dataset).order_by("position")
+    return samples.values_list("position", "instruction", "input", "response", *_STORED)
+
+
 def imported_pairs(dataset: Dataset, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[SelectedPair]:
     """The pairs of a dataset as they came, without a run."""
     samples = Sample.objects.using(using).filter(dataset=dataset)
@@ -282,10 +298,13 @@ def _imported(samples: QuerySet[Sample, Any]) -> Iterator[SelectedPair]:
 
 
 def stream(rows: QuerySet[Any, Any]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a ``values_list`` as the database's driver gives them: JSON is text.
+    """The rows of a ``values_list`` as the database's driver gives them: JSON is text."""
+    for chunk in chunks(rows):
+        yield from chunk
 
-    By a cursor of the server where there is one, a chunk at a time.
-    """
+
+def chunks(rows: QuerySet[Any, Any]) -> Iterator[list[tuple[Any, ...]]]:
+    """The same, a chunk at a time, by a cursor of the server where there is one."""
     try:
         sql, parameters = rows.query.get_compiler(using=rows.db).as_sql()
     except EmptyResultSet:
@@ -293,4 +312,4 @@ def stream(rows: QuerySet[Any, Any]) -> Iterator[tuple[Any, ...]]:
     with connections[rows.db].chunked_cursor() as cursor:
         cursor.execute(sql, parameters)
         while chunk := cursor.fetchmany(CHUNK):
-            yield from chunk
+            yield chunk

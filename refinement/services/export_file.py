@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from refinement.services.export_options import ExportOptions
 
 TRAIN, VALIDATION = "train", "validation"
-BREATH = 500  # records between two calls of ``on_progress``
 
 
 @dataclass(slots=True)
@@ -72,18 +71,12 @@ class _Part:
         self._path = folder / self.written.name
         self._file: BinaryIO = self._path.open("xb")
         self._container = container(self._file, scratch=folder)
-        self._waiting: list[dict[str, Any]] = []
 
-    def add(self, record: dict[str, Any]) -> None:
-        self._waiting.append(record)
-
-    def flush(self) -> None:
-        self._container.write(self._waiting)
-        self.written.rows += len(self._waiting)
-        self._waiting = []
+    def write(self, records: list[dict[str, Any]]) -> None:
+        self._container.write(records)
+        self.written.rows += len(records)
 
     def finish(self) -> WrittenFile:
-        self.flush()
         self._container.close()
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -133,29 +126,27 @@ def write_files(
 
 
 def _write(stream: ExportStream, folder: Path, on_progress: Callable[[int, int], None]) -> Written:
-    options, counts = stream.options, stream.counts()
+    options = stream.options
+    counts, figures = stream.measure()
     total = counts.kept if options.include == "kept" else counts.total
     container = CONTAINERS[options.container]
     fields: dict[str, None] = {}
-    last: tuple[str, ...] = ()
     with ExitStack() as open_files:
         parts = [_Part(folder, TRAIN, container)]
         if options.validation_percent:
             parts.append(_Part(folder, VALIDATION, container))
         for part in parts:
             open_files.callback(part.close)
-        for done, leaving in enumerate(stream.records()):
-            if done % BREATH == 0:
-                on_progress(done, total)
-                for part in parts:
-                    part.flush()
-            parts[leaving.validation].add(leaving.record)
-            if last != (names := tuple(leaving.record)):
-                fields.update(dict.fromkeys(names))
-                last = names
+        on_progress(0, total)
+        for batch in stream.batches():
+            for part, records in zip(parts, batch, strict=False):
+                part.write(records)
+                for names in dict.fromkeys(map(tuple, records)):
+                    fields.update(dict.fromkeys(names))
+            on_progress(sum(part.written.rows for part in parts), total)
         files = [part.finish() for part in parts]
     on_progress(total, total)
-    return Written(counts, files, stream.left_out, stream.example, list(fields), stream.figures())
+    return Written(counts, files, stream.left_out, stream.example, list(fields), figures)
 
 
 def _disk_sentence(error: OSError, folder: Path) -> str:

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from refinement.formats.registry import shape_of
 from refinement.formats.shape import EVERY, LAST, Parts
 from refinement.formats.writing.targets import with_further_fields
+from refinement.method.pairs import Pair
 from refinement.models import KeptRecord, Sample
 from refinement.selectors.export_filter import matching
 from refinement.selectors.export_preview import (
     SelectionCounts,
     count_selection,
-    selection_figures,
+    measure_selection,
 )
 from refinement.selectors.preference import BEATEN_COLUMNS, beaten_response, with_beaten
 from refinement.selectors.selection import (
+    CHUNK,
     DROPPED_BY_HAND,
     KEPT,
     SelectedPair,
+    chunks,
     imported_pair,
     imported_pairs,
+    layout,
     read_pairs,
     selected_rows,
+    texts_of_pairs,
+    texts_of_samples,
+    turns,
 )
 from refinement.services.export_columns import SRT_FIELD, about
 from refinement.services.export_sieve import Cut, Seen, goes_to_validation
@@ -85,23 +93,25 @@ class ExportStream:
             return SelectionCounts(total=total, kept=total, sources=Counter(original=total))
         return count_selection(self._narrowed(selected_rows(self.run, using=self.using)))
 
-    def figures(self) -> dict[str, float | None]:
-        """Means over the kept pairs, before and after; without a run there are none."""
+    def measure(self) -> tuple[SelectionCounts, dict[str, float | None]]:
+        """The counts, and means over the kept pairs; without a run there are none."""
         if self.run is None:
-            return {}
-        return selection_figures(self._narrowed(selected_rows(self.run, using=self.using)))
+            return self.counts(), {}
+        return measure_selection(self._narrowed(selected_rows(self.run, using=self.using)))
 
     def _narrowed(self, rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
         queue = self.options.queue
         return rows.filter(*matching(self.run, queue)) if self.run and queue else rows
 
+    def _chosen(self, run: Run) -> QuerySet[RunSample, Any]:
+        rows = self._narrowed(selected_rows(run, using=self.using))
+        return rows.filter(KEPT) if self.options.include == "kept" else rows
+
     def _pairs(self, *, scored: bool) -> Iterator[SelectedPair]:
         """The selection, before anything is left out of it."""
         if self.run is None:
             return imported_pairs(self.dataset, using=self.using)
-        rows = self._narrowed(selected_rows(self.run, using=self.using))
-        if self.options.include == "kept":
-            rows = rows.filter(KEPT)
+        rows = self._chosen(self.run)
         more: tuple[str, ...] = ()
         if self.options.preference:
             rows, more = with_beaten(rows), BEATEN_COLUMNS
@@ -148,6 +158,57 @@ class ExportStream:
                 self.left_out[DUPLICATE] += 1
 
     # -- As records -----------------------------------------------------------------------------
+    def batches(self) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+        """A lot at a time: records for the training file, and for the validation file."""
+        if self._is_plain():
+            yield from ((records, []) for records in self._plain())
+            return
+        records = self.records()
+        while lot := list(islice(records, CHUNK)):
+            sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+            for leaving in lot:
+                sides[leaving.validation].append(leaving.record)
+            yield sides
+
+    def _is_plain(self) -> bool:
+        """Whether nothing is asked of a pair but the record that it came as."""
+        asked = self.options
+        of_more = asked.target or asked.columns or asked.deduplicate or asked.top_percent
+        kept_records = self.dataset.kept_count
+        return not (of_more or asked.validation_percent or self._in_parts or kept_records)
+
+    def _plain(self) -> Iterator[list[dict[str, Any]]]:
+        """As ``records``, with no object for each pair: half the time."""
+        if self.run is None:
+            rows: QuerySet[Any, Any] = texts_of_samples(self.dataset, using=self.using)
+        else:
+            rows = texts_of_pairs(self._chosen(self.run))
+        for chunk in chunks(rows):
+            yield [record for row in chunk if (record := self._plain_record(*row)) is not None]
+
+    def _plain_record(
+        self,
+        position: int,
+        instruction: str,
+        input_: str,
+        response: str,
+        extra: str,
+        layout_: str,
+        context: str,
+    ) -> dict[str, Any] | None:
+        if layout_ == context == "[]" and extra == "{}":  # Alpaca's, as nearly all are
+            return {"instruction": instruction, "input": input_, "output": response}
+        pair = Pair(instruction, response, input_, turns(context))
+        try:
+            return self._shape.write([Parts(pair, json.loads(extra), layout(layout_), 0)])
+        except ValueError as error:
+            self._note_unsayable(position, error)
+            return None
+
+    def _note_unsayable(self, position: int, error: ValueError) -> None:
+        self.left_out[UNSAYABLE] += 1
+        self.example = self.example or f"pair {position + 1}: {error}"
+
     def records(self) -> Iterator[Leaving]:
         """In the order of the dataset."""
         made = self._conversations() if self._together else map(self._one, self.pairs())
@@ -210,8 +271,7 @@ class ExportStream:
         try:
             record = self._record(first, parts)
         except ValueError as error:
-            self.left_out[UNSAYABLE] += 1
-            self.example = self.example or f"pair {first.position + 1}: {error}"
+            self._note_unsayable(first.position, error)
             return None
         if record is None:
             self.left_out[NO_REJECTED] += 1
@@ -227,12 +287,6 @@ class ExportStream:
     def _record(self, first: SelectedPair, parts: list[SelectedPair]) -> dict[str, Any] | None:
         target = self.options.target
         if target is None:
-            if first.layout_json == first.context_json == "[]" and first.extra_json == "{}":
-                return {  # Alpaca's plain record, as nearly all are
-                    "instruction": first.instruction,
-                    "input": first.input,
-                    "output": first.response,
-                }
             return self._shape.write([_as_parts(part) for part in parts])
         rejected = beaten_response(first) if target.preference else ""
         if rejected is None:

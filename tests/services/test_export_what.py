@@ -224,7 +224,7 @@ def test_a_cancel_stops_the_writer(room: Room, monkeypatch: pytest.MonkeyPatch) 
 
 def test_progress_is_told(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "PROGRESS_SECONDS", 0.0)
-    monkeypatch.setattr("refinement.services.export_file.BREATH", 2)
+    monkeypatch.setattr("refinement.selectors.selection.CHUNK", 2)
     many(room, 5)
     export = create_export(run=room.run, user=room.owner, options={})
     write_export(export_id=export.pk)

@@ -448,7 +448,7 @@ import django; django.setup()
 import os, signal
 from refinement.services.export_stream import ExportStream
 from refinement.services.exports import write_export
-record, count = ExportStream._record, 0
+record, count = ExportStream._plain_record, 0
 
 def third_time(*args, **kwargs):
     global count
@@ -457,7 +457,7 @@ def third_time(*args, **kwargs):
         {then}
     return record(*args, **kwargs)
 
-ExportStream._record = third_time
+ExportStream._plain_record = third_time
 write_export(export_id={export.pk})
 """
     return subprocess.Popen(
