@@ -1,4 +1,4 @@
-"""Two reviewers in two browsers at the same time, and the token view by keyboard."""
+"""Two reviewers in two browsers at the same time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from refinement.method.token_archive import pack
-from refinement.method.token_losses import ResponseTokens, TokenLoss
-from refinement.models import Decision, RunSample, Score
+from refinement.models import Decision, RunSample
 from refinement.services.review_plans import set_plan
 from tests.review_room import PASSWORD, TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
@@ -89,25 +87,3 @@ def test_two_blind_opinions_by_key_become_a_dispute_that_the_owner_settles(
     other.press("1")
     other.sees_toast("Chose A: pair 1.")
     assert RunSample.objects.get(pk=room.pairs[0].pk).decision is not None
-
-
-def test_the_figures_of_tokens_by_arrow_keys(room: Room, arrive: Callable[[User], Visitor]) -> None:
-    places = [(n, n + 5) for n in range(0, 60, 5)]
-    packed = pack(
-        ResponseTokens(
-            alone=tuple(TokenLoss(a, b, 3.0) for a, b in places),
-            given_instruction=tuple(TokenLoss(a, b, n / 8) for n, (a, b) in enumerate(places)),
-        )
-    )
-    Score.objects.update(token_losses=packed)
-    me = arrive(room.reviewer)
-    me.page.goto(f"/runs/{room.run.pk}/review/{room.pairs[0].pk}?view=tokens")
-    first = me.page.locator("[data-tokens] .tok").first
-    first.focus()
-    figures = me.page.locator("[data-token-figures]")
-    expect(figures).to_contain_text("alone 3.00 · given the instruction 0.00 · lowered by 3.00")
-    me.page.keyboard.press("ArrowRight")
-    expect(figures).to_contain_text("lowered by 2.88")
-    me.page.keyboard.press("End")
-    expect(figures).to_contain_text("lowered by 1.62")
-    expect(me.page.locator("[data-tokens]").first.locator('.tok[tabindex="0"]')).to_have_count(1)

@@ -13,6 +13,8 @@ from refinement.readmodel.install import PREFIX, _present, install, rebuild, wit
 from refinement.selectors.queue.counts import counts_of
 from refinement.selectors.queue.texts import has_words, ids_with_words
 from refinement.services.decisions import record_decision, undo_decision
+from refinement.services.opinions import give_opinion, withdraw_opinion
+from refinement.services.review_plans import set_plan
 from refinement.services.run_counts import fold_counts
 from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
@@ -73,6 +75,23 @@ def test_all_that_happens_to_a_pair_is_seen(room: Room) -> None:
     Verdict.objects.filter(run_sample__run=room.run).update(kept=True, code="kept", chosen=None)
     assert QueueEntry.objects.filter(verdict_kept=True).count() == 5
     assert_true(room)
+
+
+def test_opinions_that_lead_to_different_texts_are_a_disagreement(room: Room) -> None:
+    pair = room.pairs[3]
+    assert pair.decision is None
+    set_plan(run=room.run, reviewers_per_pair=2, blind=True, seed=1, by=room.owner)
+
+    def disagreement() -> int:
+        assert_true(room)
+        return QueueEntry.objects.get(pk=pair.pk).disagreement
+
+    give_opinion(run_sample=pair, user=room.reviewer, action="original")
+    assert disagreement() == 0
+    give_opinion(run_sample=pair, user=room.owner, action="drop")
+    assert disagreement() == 2
+    withdraw_opinion(run_sample=pair, user=room.owner)
+    assert disagreement() == 0
 
 
 def test_a_deleted_run_leaves_nothing(room: Room) -> None:
