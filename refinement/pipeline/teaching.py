@@ -10,14 +10,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
-from django.utils import timezone
 
 from refinement.method.errors import PermanentTeacherError, ReplyError, TransientTeacherError
 from refinement.method.limits import back_off
@@ -28,11 +24,11 @@ from refinement.pipeline import claims, engines
 from refinement.pipeline.budget_gate import BudgetGate, BudgetSpent
 from refinement.pipeline.database_thread import DatabaseThread
 from refinement.pipeline.desks import Desk, Desks
+from refinement.pipeline.looking import Look, look_at
 from refinement.pipeline.reflecting import Bench, fail_for_reply, reflect
 from refinement.pipeline.replies import Halted, Sharing, StoredAsk
 from refinement.pipeline.reply_store import Shelf
 from refinement.pipeline.teacher_health import TeacherHealth
-from refinement.selectors.shares import share_of
 from refinement.services import runs
 from refinement.services.budget import stop_for_budget
 from refinement.services.dispatch import wake_now
@@ -49,11 +45,6 @@ GRACE_SECONDS = 4.0  # for questions under way when the worker is told to stop
 STUDENT_WAKE_SECONDS = 1.0  # at most one message in this time, however many samples move on
 RETRY_FIRST_SECONDS = 5.0
 WORTH_A_CLAIM = 32  # of a share: fewer free places wait for more, until the next tick
-# A server that takes few questions at a time shares its speed among them. So that people soon have
-# a first pair to look at, a young run begins with a part of what such a server takes.
-FEW = range(8, 33)
-EARLY_PART = 4
-EARLY_SECONDS = 90.0
 
 desks = Desks()
 
@@ -62,16 +53,6 @@ class Mode(Enum):
     WORKING = "working"
     LEAVING = "leaving"  # claims nothing more, finishes the samples in hand
     HALTING = "halting"  # asks nothing more either: paused, cancelled, or the worker stops
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a loop sees of its run."""
-
-    running: bool
-    notice: str
-    share: int
-    budgeted: bool = False
 
 
 def teach(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLICE_SECONDS) -> None:
@@ -333,38 +314,6 @@ class Teaching:
         await self.shelf.store.settled()  # replies that are here
         if tasks:
             await self.database(claims.release, list(tasks.values()))
-
-
-def look_at(run: Run) -> Look:
-    """The run's status, and its share: running runs on one endpoint divide its concurrency."""
-    now = Run.objects.only("status", "notice", "priority", "budget_tokens", "budget_cost").get(
-        pk=run.pk
-    )
-    open_rows = RunSample.objects.filter(
-        run_id=OuterRef("pk"),
-        stage__in=claims.TEACHER_STAGES,
-        state__in=[RunSample.State.READY, RunSample.State.LEASED],
-    )
-    others = Run.objects.filter(
-        Exists(open_rows), teacher_id=run.teacher_id, status=Run.Status.RUNNING
-    ).exclude(pk=run.pk)
-    ceiling = TeacherSpec.from_dict(run.config["teacher"]).max_concurrency
-    if ceiling in FEW and _is_early(run):
-        ceiling //= EARLY_PART
-    return Look(
-        running=now.status == Run.Status.RUNNING,
-        notice=now.notice,
-        budgeted=now.budget_tokens is not None or now.budget_cost is not None,
-        share=share_of(ceiling, now.priority, others.values_list("priority", flat=True)),
-    )
-
-
-def _is_early(run: Run) -> bool:
-    """Whether no pair of a young run can be reviewed yet."""
-    if timezone.now() - run.created_at > timedelta(seconds=EARLY_SECONDS):
-        return False
-    done = RunSample.objects.filter(run_id=run.pk, stage=RunSample.Stage.DONE)
-    return not done.exists()
 
 
 def _holding(error: TransientTeacherError) -> str:

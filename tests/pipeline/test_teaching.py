@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from refinement.models import Candidate, Endpoint, Run, RunSample, TeacherCall
-from refinement.pipeline import claims, teacher_health, teaching
+from refinement.pipeline import claims, looking, teacher_health, teaching
 from refinement.pipeline.teaching import teach
 from refinement.services import runs
 from tests.fake_teacher import FakeTeacher, Settings
@@ -118,19 +118,19 @@ def test_a_young_run_begins_with_few_pairs_until_one_can_be_reviewed(taught_worl
     Endpoint.objects.update(max_concurrency=8)
     taught_world.endpoint.refresh_from_db()
     run = taught_world.run(10)
-    assert teaching.look_at(run).share == 2
+    assert looking.look_at(run).share == 2
     RunSample.objects.filter(run=run, position=0).update(stage="done", state="done")
-    assert teaching.look_at(run).share == 8
+    assert looking.look_at(run).share == 8
     RunSample.objects.filter(run=run).update(stage="reflect_instruction", state="ready")
-    run.created_at -= timedelta(seconds=teaching.EARLY_SECONDS + 1)
-    assert teaching.look_at(run).share == 8
+    run.created_at -= timedelta(seconds=looking.EARLY_SECONDS + 1)
+    assert looking.look_at(run).share == 8
 
 
 def test_runs_on_one_endpoint_share_it(taught_world: World) -> None:
     first, second = taught_world.run(3), taught_world.run(3)
-    assert teaching.look_at(first).share == 2
+    assert looking.look_at(first).share == 2
     RunSample.objects.filter(run=second).update(stage="select_instruction")
-    assert teaching.look_at(first).share == 4, "the other waits for the student"
+    assert looking.look_at(first).share == 4, "the other waits for the student"
 
 
 def test_a_useless_reply_fails_its_sample_alone(taught_world: World) -> None:
@@ -242,9 +242,9 @@ def test_a_pause_asks_nothing_more_and_saves_what_is_under_way(
         gate.arrived.acquire()
     runs.pause_run(run=run)
     taken_note = threading.Event()
-    original = teaching.look_at
+    original = looking.look_at
 
-    def look(run: Run) -> teaching.Look:
+    def look(run: Run) -> looking.Look:
         found = original(run)
         if not found.running:
             taken_note.set()
