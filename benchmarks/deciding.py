@@ -35,7 +35,7 @@ Given = tuple[int, float]  # a run sample that was decided, and how long that to
 def through_services(run: Run, user: User, until: float) -> list[Given]:
     from refinement.selectors.queue import QueueFilter
     from refinement.services.decisions import record_decision
-    from refinement.services.review_leases import claim_next, release
+    from refinement.services.review_leases import claim_next
 
     given, queue, after = [], QueueFilter(), None
     while time.time() < until:
@@ -44,7 +44,6 @@ def through_services(run: Run, user: User, until: float) -> list[Given]:
         assert pk is not None, "the queue is empty: take more --samples"
         after = run.run_samples.get(pk=pk)
         record_decision(run_sample=after, user=user, action="original", seen=0)
-        release(run_sample=after, user=user)
         given.append((pk, time.perf_counter() - began))
     return given
 

@@ -18,6 +18,7 @@ from django.utils.translation import gettext, gettext_noop
 from refinement.models import Candidate, Comment, Decision, RunSample, User, Verdict
 from refinement.services import audit, policies
 from refinement.services.errors import ServiceError
+from refinement.services.review_leases import release
 
 if TYPE_CHECKING:
     from refinement.method.pairs import Pair
@@ -97,6 +98,7 @@ def record_decision(
             basis=basis,
         )
         point(locked, decision)
+        release(run_sample=locked, user=user)
         audit.record("pair.decided", run_sample, user=user, action=action)
     return decision
 

@@ -18,6 +18,7 @@ from refinement.selectors.review_sharing import plan_of
 from refinement.services import audit
 from refinement.services.decisions import check_action, lock, point, target
 from refinement.services.errors import ServiceError
+from refinement.services.review_leases import release
 
 if TYPE_CHECKING:
     from refinement.method.pairs import Pair
@@ -63,6 +64,7 @@ def give_opinion(
             candidate=target(locked, user, action, candidate, edit),
         )
         _conclude(locked, user, plan)
+        release(run_sample=locked, user=user)
         audit.record("pair.judged", run_sample, user=user, action=action)
     return opinion
 

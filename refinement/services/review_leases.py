@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from refinement.selectors.queue import QueueFilter
 
 LEASES_A_PERSON = 3  # the pair on screen, the one fetched ahead, and one in another tab
+_LATEST = ("-expires_at", "-id")
 _FRESH = timedelta(seconds=5)  # what was taken just now is not taken again
 _BATCH = 64  # as many as may ask at the same moment: each finds one that is not locked
 _ROUNDS = 50
@@ -65,15 +67,21 @@ def claim_next(
 def hold(*, run_sample: RunSample, user: User, ahead: bool = False) -> None:
     """Take or renew the lease of the pair on screen; the oldest ones of the person end."""
     mine = ReviewLease.objects.filter(run_id=run_sample.run_id, user=user)
-    held = list(mine.order_by("-expires_at", "-id"))
+    _hold(run_sample.run_id, run_sample.pk, user, list(mine.order_by(*_LATEST)), ahead=ahead)
+
+
+def _hold(
+    run_id: int, run_sample_id: int, user: User, mine: Sequence[ReviewLease], *, ahead: bool
+) -> None:
+    """The same, where the person's leases of the run are known, the latest first."""
     end = _end()
-    known = next((lease for lease in held if lease.run_sample_id == run_sample.pk), None)
+    known = next((lease for lease in mine if lease.run_sample_id == run_sample_id), None)
     if known is not None and known.ahead == ahead and known.expires_at > end - _FRESH:
         return
     lease = ReviewLease(
-        run_id=run_sample.run_id, run_sample=run_sample, user=user, expires_at=end, ahead=ahead
+        run_id=run_id, run_sample_id=run_sample_id, user=user, expires_at=end, ahead=ahead
     )
-    others = [other.pk for other in held if other is not known]
+    others = [other.pk for other in mine if other is not known]
     with transaction.atomic(savepoint=False):
         ReviewLease.objects.bulk_create(
             [lease],
@@ -82,7 +90,7 @@ def hold(*, run_sample: RunSample, user: User, ahead: bool = False) -> None:
             update_fields=["expires_at", "ahead"],
         )
         if len(others) >= LEASES_A_PERSON:
-            mine.filter(pk__in=others[LEASES_A_PERSON - 1 :]).delete()
+            ReviewLease.objects.filter(pk__in=others[LEASES_A_PERSON - 1 :]).delete()
 
 
 def take_up(*, run: Run, user: User, run_sample_id: int, queue: QueueFilter) -> RunSample | None:
@@ -127,29 +135,44 @@ class Claim:
             return None
         with transaction.atomic():
             free = _first_free(found)
-            if free is None or self._held(free) >= self.plan.reviewers_per_pair - free.opinions:
+            if free is None:
                 return None
-            hold(run_sample=free, user=self.user, ahead=self.ahead)
-            return free.pk
+            pair_id, opinions = free
+            leases = self._leases(pair_id)
+            others = [lease for lease in leases if lease.user_id != self.user.pk]
+            if self._held(others) >= self.plan.reviewers_per_pair - opinions:
+                return None
+            mine = [lease for lease in leases if lease.user_id == self.user.pk]
+            _hold(self.plan.run_id, pair_id, self.user, mine, ahead=self.ahead)
+            return pair_id
 
-    def _held(self, pair: RunSample) -> int:
+    def _leases(self, pair_id: int) -> list[ReviewLease]:
+        """Everybody's of the pair, and the person's of the run, the latest first."""
+        mine = Q(run_id=self.plan.run_id, user=self.user)
+        found = ReviewLease.objects.filter(Q(run_sample_id=pair_id) | mine)
+        return list(found.order_by(*_LATEST))
+
+    def _held(self, others: Sequence[ReviewLease]) -> int:
         """How many others have the pair; those who only fetched it lose it where it is taken."""
-        others = ReviewLease.objects.filter(run_sample=pair).exclude(user=self.user)
-        if self.takes_ahead:
-            others.filter(ahead=True).delete()
-        return others.filter(expires_at__gt=timezone.now()).count()
+        lost = [lease.pk for lease in others if self.takes_ahead and lease.ahead]
+        if lost:
+            ReviewLease.objects.filter(pk__in=lost).delete()
+        now = timezone.now()
+        return sum(lease.expires_at > now and lease.pk not in lost for lease in others)
 
 
-def _first_free(found: Sequence[int]) -> RunSample | None:
-    """The first that nobody decided, locked. SQLite has one writer at a time, and that is this."""
-    rows = RunSample.objects.filter(pk__in=found, decision=None)
+def _first_free(found: Sequence[int]) -> tuple[int, int] | None:
+    """The first that nobody decided, locked: its id and how many opinions of it are given.
+
+    SQLite has one writer at a time, and that is this.
+    """
+    rows = RunSample.objects.filter(pk__in=found, decision=None).values_list("pk", "opinions")
     if connection.vendor == "postgresql":
         place = "array_position(%s::bigint[], refinement_runsample.id)"
         in_turn = rows.order_by(RawSQL(place, [list(found)]))  # noqa: S611 - constant
         return in_turn.select_for_update(skip_locked=True).first()
-    free = set(rows.values_list("pk", flat=True))
-    first = next((pk for pk in found if pk in free), None)
-    return None if first is None else rows.get(pk=first)
+    free = dict(rows)
+    return next(((pk, free[pk]) for pk in found if pk in free), None)
 
 
 def _end() -> datetime:

@@ -21,7 +21,7 @@ from refinement.selectors.review import pair_view
 from refinement.selectors.review_sharing import plan_of
 from refinement.services.decisions import DecisionConflict, add_comment, undo_decision
 from refinement.services.errors import ServiceError
-from refinement.services.review_leases import hold, release
+from refinement.services.review_leases import hold
 from refinement.web.review_ahead import catch_up
 from refinement.web.review_blind import is_blind, sides_of
 from refinement.web.review_forms import DecisionForm
@@ -85,7 +85,6 @@ def decide(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
         return _room(request, run_sample, happened, status=409)
     except ServiceError as error:
         return _refused(request, run_sample, form, str(error))
-    release(run_sample=run_sample, user=request.user)
     return _onward(request, run_sample, toast)
 
 
