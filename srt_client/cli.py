@@ -1,4 +1,4 @@
-"""``srt``: upload, run, watch, decide and export from the command line.
+"""``srt``: the API from the command line.
 
 The server and the token come from SRT_URL and SRT_TOKEN, never from the command itself, where other
 people of the machine could read the token.
@@ -7,13 +7,11 @@ people of the machine could read the token.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from pathlib import Path
-from typing import Any
 
 from srt_client.client import Client, Problem
+from srt_client.verbs import daily
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,108 +32,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _upload(client: Client, options: argparse.Namespace) -> None:
-    dataset = client.upload(options.project, options.file, name=options.name)
-    if not options.no_wait:
-        dataset = client.wait_dataset(dataset["id"])
-    _tell(dataset, only_id=options.id)
-
-
-def _run(client: Client, options: argparse.Namespace) -> int:
-    names = ("teacher", "student", "name", "limit")
-    chosen = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
-    if options.keep_all:
-        chosen |= {"require_response_accepted": False, "max_ifd": None, "max_r_ifd": None}
-    run = client.start_run(options.project, options.dataset, **chosen)
-    _tell(run, only_id=options.id)
-    return _watch_run(client, run["id"]) if options.watch else 0
-
-
-def _watch(client: Client, options: argparse.Namespace) -> int:
-    return _watch_run(client, options.run)
-
-
-def _watch_run(client: Client, run: int) -> int:
-    """Progress to stderr. 1 where the run did not complete."""
-    progress: dict[str, Any] = {}
-    for progress in client.watch(run):
-        line = f"{progress['done']} of {progress['total']} done, {progress['failed']} failed"
-        notice = f" – {progress['notice']}" if progress["notice"] else ""
-        print(f"{progress['status']}: {line}{notice}", file=sys.stderr)
-    return 0 if progress.get("status") == "complete" else 1
-
-
-def _decide(client: Client, options: argparse.Namespace) -> None:
-    if options.action == "undo":
-        _tell(client.undo(options.run, options.pair))
-        return
-    pair = client.pair(options.run, options.pair)
-    candidate = None
-    if options.action == "candidate":
-        candidate = next(
-            (v["candidate"] for v in pair["versions"] if v["key"] == options.version), None
-        )
-        if candidate is None:
-            known = ", ".join(v["key"] for v in pair["versions"] if v["candidate"])
-            raise ValueError(
-                f"this pair has no version “{options.version}”; it has: {known or 'none'}"
-            )
-    _tell(
-        client.decide(
-            options.run, options.pair, options.action, candidate=candidate, seen=pair["decision"]
-        )
-    )
-
-
-def _export(client: Client, options: argparse.Namespace) -> None:
-    include = "all" if options.all else "kept"
-    columns = ["scores", "verdict", "decision"] if options.with_scores else []
-    _tell(client.export(options.run, options.output, include=include, columns=columns))
-
-
-def _tell(found: dict[str, Any], *, only_id: bool = False) -> None:
-    """Answers go to stdout as JSON, for other programs to read."""
-    print(found["id"] if only_id else json.dumps(found, ensure_ascii=False, indent=2))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="srt", description="srt-web from the command line. SRT_URL and SRT_TOKEN say where."
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    upload = verbs.add_parser("upload", help="send a file and wait until it is imported")
-    upload.add_argument("file", type=Path)
-    upload.add_argument("--project", type=int, required=True)
-    upload.add_argument("--name", default="")
-    upload.add_argument("--no-wait", action="store_true", help="do not wait for the import")
-    upload.add_argument("--id", action="store_true", help="print nothing but the dataset's id")
-    upload.set_defaults(do=_upload)
-    run = verbs.add_parser("run", help="start a run")
-    run.add_argument("--project", type=int, required=True)
-    run.add_argument("--dataset", type=int, required=True)
-    run.add_argument("--teacher", type=int, help="its id; left out: the embedded one")
-    run.add_argument("--student", type=int, help="its id; left out: the embedded one")
-    run.add_argument("--name")
-    run.add_argument("--limit", type=int, help="only so many pairs")
-    run.add_argument("--keep-all", action="store_true", help="without the policy's three filters")
-    run.add_argument("--watch", action="store_true", help="stay until it has ended")
-    run.add_argument("--id", action="store_true", help="print nothing but the run's id")
-    run.set_defaults(do=_run)
-    watch = verbs.add_parser("watch", help="watch a run until it has ended")
-    watch.add_argument("run", type=int)
-    watch.set_defaults(do=_watch)
-    decide = verbs.add_parser("decide", help="say what counts for a pair")
-    decide.add_argument("run", type=int)
-    decide.add_argument("pair", type=int)
-    decide.add_argument("action", choices=["accept", "original", "candidate", "drop", "undo"])
-    decide.add_argument("--version", default="2", help="of `candidate`: 1, 2 or an edit's key")
-    decide.set_defaults(do=_decide)
-    export = verbs.add_parser("export", help="fetch what a run selects")
-    export.add_argument("run", type=int)
-    export.add_argument("-o", "--output", type=Path, required=True)
-    export.add_argument("--all", action="store_true", help="all pairs, not only the kept ones")
-    export.add_argument("--with-scores", action="store_true")
-    export.set_defaults(do=_export)
+    for subject in (daily,):
+        subject.add(verbs)
     return parser
 
 

@@ -5,11 +5,13 @@ from typing import Any
 from django.http import HttpResponse
 from ninja import Router, Status
 
-from refinement.api import schemas as s
 from refinement.api.auth import READ, WRITE, Request, check_project, project_for
 from refinement.api.once import HEADER, once
 from refinement.api.paging import page_of
 from refinement.api.problems import Refused
+from refinement.api.schemas import common as c
+from refinement.api.schemas import projects as s
+from refinement.api.schemas.audit import AuditOut
 from refinement.models import AuditEvent, Membership, Project, User, Webhook, WebhookDelivery
 from refinement.selectors import access
 from refinement.selectors.projects import membership_in
@@ -19,8 +21,8 @@ from refinement.services import webhooks
 router = Router(tags=["projects"])
 
 
-@router.get("/projects", auth=READ, response=s.Page[s.ProjectOut])
-def list_projects(request: Request, cursor: s.Cursor = "", limit: s.Limit = 100) -> Any:
+@router.get("/projects", auth=READ, response=c.Page[s.ProjectOut])
+def list_projects(request: Request, cursor: c.Cursor = "", limit: c.Limit = 100) -> Any:
     rows = Project.objects.filter(memberships__user=request.user)
     if request.auth.project_id:
         rows = rows.filter(pk=request.auth.project_id)
@@ -36,20 +38,20 @@ def create_project(request: Request, body: s.ProjectIn) -> Any:
 
 
 @router.get("/projects/{project_id}", auth=READ, response=s.ProjectOut)
-def get_project(request: Request, project_id: s.Id) -> Any:
+def get_project(request: Request, project_id: c.Id) -> Any:
     return project_for(request, project_id)
 
 
 @router.patch("/projects/{project_id}", auth=WRITE, response=s.ProjectOut)
-def rename_project(request: Request, project_id: s.Id, body: s.ProjectIn) -> Any:
+def rename_project(request: Request, project_id: c.Id, body: s.ProjectIn) -> Any:
     project = project_for(request, project_id, at_least="owner")
     return services.rename_project(project=project, name=body.name)
 
 
 # -- People ---------------------------------------------------------------------------------------
-@router.get("/projects/{project_id}/members", auth=READ, response=s.Page[s.MemberOut])
+@router.get("/projects/{project_id}/members", auth=READ, response=c.Page[s.MemberOut])
 def list_members(
-    request: Request, project_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+    request: Request, project_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
 ) -> Any:
     project = project_for(request, project_id)
     return page_of(project.memberships.select_related("user"), cursor=cursor, limit=limit)
@@ -62,7 +64,7 @@ def list_members(
     openapi_extra=HEADER,
 )
 @once(s.MemberOut)
-def add_member(request: Request, project_id: s.Id, body: s.MemberIn) -> Any:
+def add_member(request: Request, project_id: c.Id, body: s.MemberIn) -> Any:
     project = project_for(request, project_id, at_least="owner")
     user = User.objects.filter(username=body.username, is_active=True).first()
     if user is None:
@@ -71,14 +73,14 @@ def add_member(request: Request, project_id: s.Id, body: s.MemberIn) -> Any:
 
 
 @router.patch("/projects/{project_id}/members/{member_id}", auth=WRITE, response=s.MemberOut)
-def change_role(request: Request, project_id: s.Id, member_id: s.Id, body: s.RoleIn) -> Any:
+def change_role(request: Request, project_id: c.Id, member_id: c.Id, body: s.RoleIn) -> Any:
     project = project_for(request, project_id, at_least="owner")
     membership = membership_in(project, member_id)
     return services.change_role(membership=membership, role=body.role)
 
 
 @router.delete("/projects/{project_id}/members/{member_id}", auth=WRITE, response={204: None})
-def remove_member(request: Request, project_id: s.Id, member_id: s.Id) -> HttpResponse:
+def remove_member(request: Request, project_id: c.Id, member_id: c.Id) -> HttpResponse:
     """An owner removes anybody; everybody may leave."""
     membership: Membership = membership_in(project_for(request, project_id), member_id)
     if membership.user_id != request.user.pk:
@@ -88,9 +90,9 @@ def remove_member(request: Request, project_id: s.Id, member_id: s.Id) -> HttpRe
 
 
 # -- Webhooks -------------------------------------------------------------------------------------
-@router.get("/projects/{project_id}/webhooks", auth=READ, response=s.Page[s.WebhookOut])
+@router.get("/projects/{project_id}/webhooks", auth=READ, response=c.Page[s.WebhookOut])
 def list_webhooks(
-    request: Request, project_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+    request: Request, project_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
 ) -> Any:
     project = project_for(request, project_id, at_least="owner")
     return page_of(Webhook.objects.filter(project=project), cursor=cursor, limit=limit)
@@ -102,7 +104,7 @@ def list_webhooks(
     response={201: s.WebhookMade},
     openapi_extra=HEADER,
 )
-def create_webhook(request: Request, project_id: s.Id, body: s.WebhookIn) -> Any:
+def create_webhook(request: Request, project_id: c.Id, body: s.WebhookIn) -> Any:
     """The answer holds the secret that signs each message. It is not shown again."""
     project = project_for(request, project_id, at_least="owner")
     webhook, secret = webhooks.make_webhook(
@@ -112,14 +114,14 @@ def create_webhook(request: Request, project_id: s.Id, body: s.WebhookIn) -> Any
 
 
 @router.delete("/webhooks/{webhook_id}", auth=WRITE, response={204: None})
-def delete_webhook(request: Request, webhook_id: s.Id) -> HttpResponse:
+def delete_webhook(request: Request, webhook_id: c.Id) -> HttpResponse:
     webhooks.delete_webhook(webhook=_webhook(request, webhook_id))
     return HttpResponse(status=204)
 
 
-@router.get("/webhooks/{webhook_id}/deliveries", auth=READ, response=s.Page[s.DeliveryOut])
+@router.get("/webhooks/{webhook_id}/deliveries", auth=READ, response=c.Page[s.DeliveryOut])
 def list_deliveries(
-    request: Request, webhook_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+    request: Request, webhook_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
 ) -> Any:
     """What was sent, or is still to be sent, and how it was answered."""
     rows = WebhookDelivery.objects.filter(webhook=_webhook(request, webhook_id))
@@ -136,9 +138,9 @@ def _webhook(request: Request, webhook_id: int) -> Webhook:
 
 
 # -- The audit log --------------------------------------------------------------------------------
-@router.get("/projects/{project_id}/audit", auth=READ, response=s.Page[s.AuditOut])
+@router.get("/projects/{project_id}/audit", auth=READ, response=c.Page[AuditOut])
 def list_project_events(
-    request: Request, project_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+    request: Request, project_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
 ) -> Any:
     project = project_for(request, project_id, at_least="owner")
     return page_of(AuditEvent.objects.filter(project=project), cursor=cursor, limit=limit)

@@ -4,11 +4,12 @@ from typing import Any
 
 from ninja import Router, Status
 
-from refinement.api import schemas as s
 from refinement.api.auth import READ, REVIEW, Request, pair_for, run_for
 from refinement.api.once import HEADER, once
 from refinement.api.paging import page_of
 from refinement.api.problems import Refused
+from refinement.api.schemas import common as c
+from refinement.api.schemas import review as s
 from refinement.method.pairs import Pair
 from refinement.models import Candidate, RunSample
 from refinement.selectors.queue import Mark, Show, mark_of, shown
@@ -18,13 +19,13 @@ from refinement.services import decisions as services
 router = Router(tags=["review"])
 
 
-@router.get("/runs/{run_id}/pairs", auth=READ, response=s.Page[s.PairLine])
+@router.get("/runs/{run_id}/pairs", auth=READ, response=c.Page[s.PairLine])
 def list_pairs(
     request: Request,
-    run_id: s.Id,
+    run_id: c.Id,
     show: Show = Show.ALL,
-    cursor: s.Cursor = "",
-    limit: s.Limit = 100,
+    cursor: c.Cursor = "",
+    limit: c.Limit = 100,
 ) -> Any:
     """The pairs that can be reviewed, in the order of the dataset."""
     run = run_for(request, run_id)
@@ -55,7 +56,7 @@ def _mark(row: RunSample) -> Mark:
 
 
 @router.get("/runs/{run_id}/pairs/{pair_id}", auth=READ, response=s.PairDetail)
-def get_pair(request: Request, run_id: s.Id, pair_id: s.Id) -> Any:
+def get_pair(request: Request, run_id: c.Id, pair_id: c.Id) -> Any:
     """Every version of a pair with its scores, the verdict, and what people said."""
     return _detail(pair_view(pair_for(request, run_id, pair_id)))
 
@@ -102,7 +103,7 @@ def _version(version: Version) -> dict[str, Any]:
     openapi_extra=HEADER,
 )
 @once(s.DecisionOut)
-def decide(request: Request, run_id: s.Id, pair_id: s.Id, body: s.DecideIn) -> Any:
+def decide(request: Request, run_id: c.Id, pair_id: c.Id, body: s.DecideIn) -> Any:
     """Counts over the verdict from now on. 409: somebody decided since you looked."""
     pair = pair_for(request, run_id, pair_id, at_least="reviewer")
     candidate = None
@@ -121,16 +122,16 @@ def decide(request: Request, run_id: s.Id, pair_id: s.Id, body: s.DecideIn) -> A
 
 
 @router.post("/runs/{run_id}/pairs/{pair_id}/undo", auth=REVIEW, response={201: s.DecisionOut})
-def undo(request: Request, run_id: s.Id, pair_id: s.Id, body: s.UndoIn) -> Any:
+def undo(request: Request, run_id: c.Id, pair_id: c.Id, body: s.UndoIn) -> Any:
     """Take back the decision that counts; the one before it, or else the verdict, counts again."""
     pair = pair_for(request, run_id, pair_id, at_least="reviewer")
     undone = services.undo_decision(run_sample=pair, user=request.user, seen=body.seen)
     return Status(201, undone)
 
 
-@router.get("/runs/{run_id}/pairs/{pair_id}/comments", auth=READ, response=s.Page[s.CommentOut])
+@router.get("/runs/{run_id}/pairs/{pair_id}/comments", auth=READ, response=c.Page[s.CommentOut])
 def list_comments(
-    request: Request, run_id: s.Id, pair_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+    request: Request, run_id: c.Id, pair_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
 ) -> Any:
     rows = pair_for(request, run_id, pair_id).comments.select_related("user")
     return page_of(rows, cursor=cursor, limit=limit, by="pk")
@@ -143,6 +144,6 @@ def list_comments(
     openapi_extra=HEADER,
 )
 @once(s.CommentOut)
-def add_comment(request: Request, run_id: s.Id, pair_id: s.Id, body: s.CommentIn) -> Any:
+def add_comment(request: Request, run_id: c.Id, pair_id: c.Id, body: s.CommentIn) -> Any:
     pair = pair_for(request, run_id, pair_id, at_least="reviewer")
     return services.add_comment(run_sample=pair, user=request.user, text=body.text)

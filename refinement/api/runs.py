@@ -11,11 +11,12 @@ from django.db import connection
 from django.http import StreamingHttpResponse
 from ninja import Router
 
-from refinement.api import schemas as s
 from refinement.api.auth import READ, WRITE, Request, project_for, run_for
 from refinement.api.once import HEADER, once
 from refinement.api.paging import page_of
 from refinement.api.problems import Refused
+from refinement.api.schemas import common as c
+from refinement.api.schemas import runs as s
 from refinement.method.specs import PolicySpec
 from refinement.models import Endpoint, Run, RunSample, Student
 from refinement.selectors.failures import failed_sample
@@ -33,9 +34,9 @@ _streams = threading.BoundedSemaphore(MOST_STREAMS)
 OPEN = {Run.Status.RUNNING, Run.Status.PAUSED}
 
 
-@router.get("/projects/{project_id}/runs", auth=READ, response=s.Page[s.RunOut])
+@router.get("/projects/{project_id}/runs", auth=READ, response=c.Page[s.RunOut])
 def list_runs(
-    request: Request, project_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+    request: Request, project_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
 ) -> Any:
     return page_of(project_for(request, project_id).runs.all(), cursor=cursor, limit=limit)
 
@@ -44,7 +45,7 @@ def list_runs(
     "/projects/{project_id}/runs", auth=WRITE, response={201: s.RunOut}, openapi_extra=HEADER
 )
 @once(s.RunOut)
-def start_run(request: Request, project_id: s.Id, body: s.RunIn) -> Any:
+def start_run(request: Request, project_id: c.Id, body: s.RunIn) -> Any:
     """All that shapes the result is frozen in the run when it begins."""
     project = project_for(request, project_id, at_least="owner")
     return services.start_run(
@@ -87,7 +88,7 @@ def _found(found: T | None, what: str) -> T:
 
 
 @router.get("/runs/{run_id}", auth=READ, response=s.RunDetail)
-def get_run(request: Request, run_id: s.Id) -> Any:
+def get_run(request: Request, run_id: c.Id) -> Any:
     run = run_for(request, run_id)
     out = s.RunOut.from_orm(run).dict(by_alias=True)
     return {**out, "config": _public(run.config), "progress": progress_of(run)}
@@ -115,7 +116,7 @@ def progress_of(run: Run) -> dict[str, Any]:
     response={200: None},
     openapi_extra={"responses": {200: {"content": {"text/event-stream": {}}}}},
 )
-def watch_run(request: Request, run_id: s.Id) -> StreamingHttpResponse:
+def watch_run(request: Request, run_id: c.Id) -> StreamingHttpResponse:
     """Server-sent events: ``progress`` with what changed, ``end`` once the run has ended.
 
     A stream ends after some minutes; connect again, as browsers do by themselves.
@@ -160,21 +161,21 @@ class _Stream:
 
 
 @router.post("/runs/{run_id}/pause", auth=WRITE, response=s.RunOut)
-def pause_run(request: Request, run_id: s.Id) -> Any:
+def pause_run(request: Request, run_id: c.Id) -> Any:
     run = run_for(request, run_id, at_least="owner")
     services.pause_run(run=run)
     return run
 
 
 @router.post("/runs/{run_id}/resume", auth=WRITE, response=s.RunOut)
-def resume_run(request: Request, run_id: s.Id) -> Any:
+def resume_run(request: Request, run_id: c.Id) -> Any:
     run = run_for(request, run_id, at_least="owner")
     services.resume_run(run=run)
     return run
 
 
 @router.post("/runs/{run_id}/cancel", auth=WRITE, response=s.RunOut)
-def cancel_run(request: Request, run_id: s.Id) -> Any:
+def cancel_run(request: Request, run_id: c.Id) -> Any:
     """For good. What is done can still be reviewed and exported."""
     run = run_for(request, run_id, at_least="owner")
     services.cancel_run(run=run)
@@ -182,22 +183,22 @@ def cancel_run(request: Request, run_id: s.Id) -> Any:
 
 
 @router.post("/runs/{run_id}/priority", auth=WRITE, response=s.RunOut)
-def set_priority(request: Request, run_id: s.Id, body: s.PriorityIn) -> Any:
+def set_priority(request: Request, run_id: c.Id, body: s.PriorityIn) -> Any:
     run = run_for(request, run_id, at_least="owner")
     priorities.set_priority(run=run, priority=body.priority)
     return run
 
 
-@router.post("/runs/{run_id}/retry", auth=WRITE, response=s.Count)
-def retry_failed(request: Request, run_id: s.Id, body: s.RetryIn) -> Any:
+@router.post("/runs/{run_id}/retry", auth=WRITE, response=c.Count)
+def retry_failed(request: Request, run_id: c.Id, body: s.RetryIn) -> Any:
     run = run_for(request, run_id, at_least="owner")
     row = None if body.pair is None else failed_sample(run, body.pair)
     return {"count": services.retry_failed(run=run, run_sample=row)}
 
 
-@router.get("/runs/{run_id}/failures", auth=READ, response=s.Page[s.FailureOut])
+@router.get("/runs/{run_id}/failures", auth=READ, response=c.Page[s.FailureOut])
 def list_failures(
-    request: Request, run_id: s.Id, cursor: s.Cursor = "", limit: s.Limit = 100
+    request: Request, run_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
 ) -> Any:
     rows = failed_samples(run_for(request, run_id))
     page = page_of(rows, cursor=cursor, limit=limit, by="position")

@@ -4,10 +4,12 @@ from typing import Any
 
 from ninja import Router
 
-from refinement.api import schemas as s
 from refinement.api.auth import ADMIN, READ, Request
 from refinement.api.once import HEADER, once
 from refinement.api.paging import page_of
+from refinement.api.schemas import common as c
+from refinement.api.schemas import server as s
+from refinement.api.schemas.audit import AuditOut
 from refinement.models import AuditEvent, Endpoint, Student
 from refinement.services import models_registry
 
@@ -26,8 +28,8 @@ def get_me(request: Request) -> Any:
     }
 
 
-@router.get("/teachers", auth=READ, response=s.Page[s.TeacherOut])
-def list_teachers(request: Request, cursor: s.Cursor = "", limit: s.Limit = 100) -> Any:  # noqa: ARG001
+@router.get("/teachers", auth=READ, response=c.Page[s.TeacherOut])
+def list_teachers(request: Request, cursor: c.Cursor = "", limit: c.Limit = 100) -> Any:  # noqa: ARG001
     models_registry.embedded_teacher()
     return page_of(Endpoint.objects.all(), cursor=cursor, limit=limit)
 
@@ -38,8 +40,8 @@ def register_teacher(request: Request, body: s.TeacherIn) -> Any:  # noqa: ARG00
     return models_registry.create_endpoint(**body.model_dump())
 
 
-@router.get("/students", auth=READ, response=s.Page[s.StudentOut])
-def list_students(request: Request, cursor: s.Cursor = "", limit: s.Limit = 100) -> Any:  # noqa: ARG001
+@router.get("/students", auth=READ, response=c.Page[s.StudentOut])
+def list_students(request: Request, cursor: c.Cursor = "", limit: c.Limit = 100) -> Any:  # noqa: ARG001
     models_registry.embedded_student()
     return page_of(Student.objects.all(), cursor=cursor, limit=limit)
 
@@ -50,6 +52,6 @@ def register_student(request: Request, body: s.StudentIn) -> Any:  # noqa: ARG00
     return models_registry.create_student(**body.model_dump())
 
 
-@router.get("/audit", auth=ADMIN, response=s.Page[s.AuditOut])
-def list_events(request: Request, cursor: s.Cursor = "", limit: s.Limit = 100) -> Any:  # noqa: ARG001
+@router.get("/audit", auth=ADMIN, response=c.Page[AuditOut])
+def list_events(request: Request, cursor: c.Cursor = "", limit: c.Limit = 100) -> Any:  # noqa: ARG001
     return page_of(AuditEvent.objects.all(), cursor=cursor, limit=limit)

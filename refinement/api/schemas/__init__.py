@@ -1,0 +1,1 @@
+"""What the API takes and gives, by subject. Names and units are those of the models."""

@@ -1,0 +1,45 @@
+"""Runs started, steered and watched."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from srt_client.wire import RETRIED, Problem, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Runs(Wire):
+    """Runs."""
+
+    def start_run(self, project: int, dataset: int, **options: Any) -> dict[str, Any]:
+        """``options``: teacher, student, name, limit, protocol, template, and the filters."""
+        return self._json("POST", f"/projects/{project}/runs", {"dataset": dataset, **options})
+
+    def run(self, run: int) -> dict[str, Any]:
+        return self._json("GET", f"/runs/{run}")
+
+    def runs(self, project: int) -> Iterator[dict[str, Any]]:
+        return self._pages(f"/projects/{project}/runs")
+
+    def steer(self, run: int, action: str) -> dict[str, Any]:
+        """``action``: pause, resume or cancel."""
+        return self._json("POST", f"/runs/{run}/{action}")
+
+    def retry(self, run: int) -> int:
+        return int(self._json("POST", f"/runs/{run}/retry", {})["count"])
+
+    def watch(self, run: int) -> Iterator[dict[str, Any]]:
+        """How the run stands, each time that something changed, until it has ended."""
+        while True:
+            try:
+                for event, progress in self._events(f"/runs/{run}/events"):
+                    yield progress
+                    if event == "end":
+                        return
+            except Problem as problem:
+                if problem.status not in RETRIED | {0}:
+                    raise
+                time.sleep(2.0)
