@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from srt_client.acts import Acts
 from srt_client.datasets import Datasets
 from srt_client.exports import Exports
 from srt_client.projects import Projects
@@ -12,5 +13,5 @@ from srt_client.wire import Problem
 __all__ = ["Client", "Problem"]
 
 
-class Client(Projects, Datasets, Runs, Review, Exports):
+class Client(Projects, Datasets, Runs, Review, Acts, Exports):
     """Acts for the person whose token it has. One request at a time; make one a thread."""

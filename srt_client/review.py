@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from srt_client.wire import Wire
+from srt_client.wire import Wire, query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,8 +13,9 @@ if TYPE_CHECKING:
 class Review(Wire):
     """One pair after another."""
 
-    def pairs(self, run: int, *, show: str = "all") -> Iterator[dict[str, Any]]:
-        return self._pages(f"/runs/{run}/pairs?show={quote(show)}")
+    def pairs(self, run: int, **filters: Any) -> Iterator[dict[str, Any]]:
+        """``filters``: show, order, verdict, decision, reviewer, phase, flag, q, ifd_min, …"""
+        return self._pages(f"/runs/{run}/pairs{query(filters)}")
 
     def pair(self, run: int, pair: int) -> dict[str, Any]:
         return self._json("GET", f"/runs/{run}/pairs/{pair}")
@@ -36,3 +36,17 @@ class Review(Wire):
 
     def undo(self, run: int, pair: int) -> dict[str, Any]:
         return self._json("POST", f"/runs/{run}/pairs/{pair}/undo", {})
+
+    def flag(self, run: int, pair: int, *, flagged: bool = True) -> dict[str, Any]:
+        return self._json("POST", f"/runs/{run}/pairs/{pair}/flag", {"flagged": flagged})
+
+    # -- Named views ----------------------------------------------------------------------------
+    def views(self, project: int) -> Iterator[dict[str, Any]]:
+        """Named filters; ``pairs(run, **view["filter"])`` lists what one shows."""
+        return self._pages(f"/projects/{project}/views")
+
+    def save_view(self, project: int, name: str, **filters: Any) -> dict[str, Any]:
+        return self._json("POST", f"/projects/{project}/views", {"name": name, "filter": filters})
+
+    def delete_view(self, project: int, view: int) -> None:
+        self._json("DELETE", f"/projects/{project}/views/{view}")

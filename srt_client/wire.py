@@ -8,7 +8,7 @@ import ssl
 import time
 import uuid
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,6 +150,15 @@ class Wire:
                 raise Problem(0, f"It is still {found['status']} after {seconds:g} seconds.")
             time.sleep(pause)
             pause = min(pause * 1.5, 5.0)
+
+
+def query(words: dict[str, Any]) -> str:
+    """``?name=value…``, or nothing. What is None is left out; a list is said once a value."""
+    told = {name: value for name, value in words.items() if value is not None}
+    for name, value in told.items():
+        if isinstance(value, bool):
+            told[name] = "true" if value else "false"
+    return f"?{urlencode(told, doseq=True)}" if told else ""
 
 
 def _problem(answer: http.client.HTTPResponse) -> Problem:

@@ -16,7 +16,7 @@ def page_of(rows: QuerySet[M], *, cursor: str, limit: int, by: str = "-pk") -> d
     rows = rows.order_by(by)
     if cursor:
         side = "lt" if by.startswith("-") else "gt"
-        rows = rows.filter(**{f"{name}__{side}": _place(cursor)})
+        rows = rows.filter(**{f"{name}__{side}": place_of(cursor)})
     found = list(rows[: limit + 1])
     last = getattr(found[limit - 1], name) if len(found) > limit else None
     return {"items": found[:limit], "next": None if last is None else cursor_of(last)}
@@ -26,7 +26,7 @@ def cursor_of(place: int) -> str:
     return urlsafe_b64encode(str(place).encode()).decode().rstrip("=")
 
 
-def _place(cursor: str) -> int:
+def place_of(cursor: str) -> int:
     try:
         place = int(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
     except ValueError:

@@ -4,55 +4,18 @@ from typing import Any
 
 from ninja import Router, Status
 
-from refinement.api.auth import READ, REVIEW, Request, pair_for, run_for
+from refinement.api.auth import READ, REVIEW, Request, pair_for
 from refinement.api.once import HEADER, once
 from refinement.api.paging import page_of
 from refinement.api.problems import Refused
 from refinement.api.schemas import common as c
 from refinement.api.schemas import review as s
 from refinement.method.pairs import Pair
-from refinement.models import Candidate, RunSample
-from refinement.selectors.queue import Mark, Show, mark_of, shown
+from refinement.models import Candidate
 from refinement.selectors.review import PairView, Version, pair_view
 from refinement.services import decisions as services
 
 router = Router(tags=["review"])
-
-
-@router.get("/runs/{run_id}/pairs", auth=READ, response=c.Page[s.PairLine])
-def list_pairs(
-    request: Request,
-    run_id: c.Id,
-    show: Show = Show.ALL,
-    cursor: c.Cursor = "",
-    limit: c.Limit = 100,
-) -> Any:
-    """The pairs that can be reviewed, in the order of the dataset."""
-    run = run_for(request, run_id)
-    rows = RunSample.objects.filter(shown(show), run=run).select_related(
-        "sample", "verdict", "decision"
-    )
-    page = page_of(rows, cursor=cursor, limit=limit, by="position")
-    return {**page, "items": [_line(row) for row in page["items"]]}
-
-
-def _line(row: RunSample) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "position": row.position,
-        "title": " ".join(row.sample.instruction[:90].split()),
-        "mark": _mark(row),
-        "decided": row.decision_id is not None,
-    }
-
-
-def _mark(row: RunSample) -> Mark:
-    verdict = getattr(row, "verdict", None)
-    return mark_of(
-        state=row.state,
-        verdict_kept=verdict.kept if verdict else None,
-        action=row.decision.action if row.decision else None,
-    )
 
 
 @router.get("/runs/{run_id}/pairs/{pair_id}", auth=READ, response=s.PairDetail)

@@ -45,7 +45,7 @@ def bulk_acts(run: Run, *, limit: int = 50) -> list[BulkAct]:
 
 def history_page(run: Run, *, before: int | None = None) -> HistoryPage:
     """A page of decisions that are older than the decision ``before``."""
-    rows = _decisions(run).order_by("-id")
+    rows = decisions_of(run).order_by("-id")
     if before is not None:
         rows = rows.filter(pk__lt=before)
     found = list(rows[: PAGE + 1])
@@ -58,7 +58,7 @@ def history_records(run: Run) -> Iterator[dict[str, Any]]:
     ``pair`` is the pair's number as the pages show it; ``version`` the kind of text that was taken;
     ``counts`` whether this decision counts now.
     """
-    rows = _decisions(run).order_by("id")
+    rows = decisions_of(run).order_by("id")
     last = 0
     while chunk := list(rows.filter(pk__gt=last)[:CHUNK]):
         for decision in chunk:
@@ -83,7 +83,8 @@ def _record(decision: Decision) -> dict[str, Any]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def _decisions(run: Run) -> QuerySet[Decision]:
+def decisions_of(run: Run) -> QuerySet[Decision]:
+    """Every decision with its person and its pair, in no order."""
     return (
         Decision.objects.filter(run=run)
         .select_related("user", "candidate", "run_sample__sample")

@@ -13,9 +13,15 @@ if TYPE_CHECKING:
 
 def toggle_flag(*, run_sample: RunSample, user: User) -> bool:
     """Flag a pair, or take its flag away; whether it is flagged now."""
-    if Flag.objects.filter(run_sample=run_sample).delete()[0]:
-        audit.record("pair.unflagged", run_sample, user=user)
-        return False
-    Flag.objects.get_or_create(run_sample=run_sample, defaults={"user": user})
-    audit.record("pair.flagged", run_sample, user=user)
-    return True
+    flagged = not Flag.objects.filter(run_sample=run_sample).exists()
+    set_flag(run_sample=run_sample, user=user, flagged=flagged)
+    return flagged
+
+
+def set_flag(*, run_sample: RunSample, user: User, flagged: bool) -> None:
+    """Twice the same is once."""
+    if flagged:
+        Flag.objects.get_or_create(run_sample=run_sample, defaults={"user": user})
+    else:
+        Flag.objects.filter(run_sample=run_sample).delete()
+    audit.record("pair.flagged" if flagged else "pair.unflagged", run_sample, user=user)

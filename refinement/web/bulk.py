@@ -16,9 +16,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from refinement.models import BulkAct, Decision, SavedView
 from refinement.selectors import access
+from refinement.selectors.act_preview import act_preview
 from refinement.selectors.history import COLUMNS, bulk_acts, history_page, history_records
-from refinement.selectors.queue import Queue, QueueFilter, queue_counts
-from refinement.selectors.queue.lines import lines_of
+from refinement.selectors.queue import QueueFilter
 from refinement.selectors.review_sharing import reviewers_of
 from refinement.services.bulk_acts import restore_run, start_act, undo_act
 from refinement.services.errors import ServiceError
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from refinement.models import Run
 
-SHOWN = 8
 AT_WORK = {
     BulkAct.Status.PENDING,
     BulkAct.Status.WORKING,
@@ -91,9 +90,7 @@ def act(request: Request, run_id: int) -> HttpResponse:
 def _act_page(
     request: Request, run: Run, queue: QueueFilter, *, error: str = "", status: int = 200
 ) -> HttpResponse:
-    walk = Queue(run, queue)
-    counts = queue_counts(run)
-    count = walk.everything().count() if queue.is_narrowed else counts.of(queue.show)
+    preview = act_preview(run, queue)
     role = access.role_of(request.user, run.project)
     acts = [
         {"value": action.value, "label": action.label, "means": gettext(means)}
@@ -103,9 +100,9 @@ def _act_page(
     context = {
         "run": run,
         "project": run.project,
-        "count": count,
+        "count": preview.count,
         "words": in_words(queue),
-        "lines": lines_of(_some(run, queue)),
+        "lines": preview.sample,
         "acts": acts,
         "people": reviewers_of(run.project),
         "may_assign": role == "owner",
@@ -114,13 +111,6 @@ def _act_page(
         "query": urlencode(queue.as_query()),
     }
     return render(request, "bulk/page.html", context, status=status)
-
-
-def _some(run: Run, queue: QueueFilter) -> list[int]:
-    """A few pairs from anywhere in the list, the same each time."""
-    spread = QueueFilter.from_query(queue.as_query() | {"order": "random", "seed": "1"})
-    walk = Queue(run, spread)
-    return walk.first(SHOWN)
 
 
 # -- History --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from refinement.api.app import api
-from refinement.models import AuditEvent, Webhook
+from refinement.models import AuditEvent, BulkAct, SavedView, Webhook
 from refinement.services.tokens import revoke_token
 from tests.api.conftest import Caller, caller
 
@@ -42,6 +42,8 @@ P, D, R, E = (
     "/runs/{run_id}",
     "/exports/{export_id}",
 )
+ACT, VIEW = R + "/acts/{act_id}", P + "/views/{view_id}"
+UNDECIDED = {"show": "undecided"}
 PAIR, HOOK = R + "/pairs/{pair_id}", "/webhooks/{webhook_id}"
 TEACHER = {"name": "T", "base_url": "https://203.0.113.9/v1", "model": "m"}
 HOOKED = {"url": "https://203.0.113.9/hook", "events": ["run.finished"]}
@@ -99,6 +101,23 @@ CALLS = [
     Call("post", PAIR + "/undo", REVIEWERS, lambda _: {}),
     Call("get", PAIR + "/comments", MEMBERS),
     Call("post", PAIR + "/comments", REVIEWERS, lambda _: {"text": "Good."}),
+    Call("post", PAIR + "/flag", REVIEWERS, lambda _: {"flagged": True}),
+    Call("get", P + "/views", MEMBERS),
+    Call("post", P + "/views", REVIEWERS, lambda _: {"name": "Mine", "filter": UNDECIDED}),
+    Call("delete", VIEW, REVIEWERS),
+    Call("get", R + "/acts/preview", REVIEWERS),
+    Call("get", R + "/acts", MEMBERS),
+    Call(
+        "post",
+        R + "/acts",
+        REVIEWERS,
+        lambda _: {"action": "drop", "filter": UNDECIDED, "expected": 1},
+    ),
+    Call("get", ACT, MEMBERS),
+    Call("post", ACT + "/undo", OWNERS),
+    Call("get", R + "/history", MEMBERS),
+    Call("get", R + "/history.jsonl", MEMBERS),
+    Call("post", R + "/restore", OWNERS, lambda _: {"decision": 1}),
     Call("get", R + "/exports", MEMBERS),
     Call("post", R + "/exports", OWNERS, lambda _: {"include": "kept"}),
     Call("get", E, MEMBERS),
@@ -125,7 +144,13 @@ def place(house: House) -> Callable[[Call], str]:
     hook = Webhook.objects.create(
         project=house.room.project, url="https://203.0.113.9/", events=["run.finished"], salt="s"
     )
+    act = BulkAct.objects.create(
+        run=house.room.run, user=house.room.owner, action="drop", expected=1, status="done"
+    )
+    view = SavedView.objects.create(project=house.room.project, name="Open")
     ids = {
+        "act_id": act.pk,
+        "view_id": view.pk,
         "project_id": house.room.project.pk,
         "dataset_id": house.dataset.pk,
         "run_id": house.room.run.pk,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from refinement.models import Decision, Endpoint, Run, Student, User
+from refinement.models import BulkAct, Decision, Endpoint, Run, Student, User
 from refinement.services.projects import create_project
 from refinement.services.tokens import make_token
 from srt_client import Client, Problem
@@ -71,7 +71,9 @@ def test_what_the_docs_say_works_as_they_say(product: Product, tmp_path: Path) -
     first, check = blocks("python")
     said = run(product, [sys.executable, "-c", first], tmp_path, env)
     assert "Only a running run can be paused; this one is complete." in said
-    assert Decision.objects.count() == 1
+    assert Decision.objects.filter(act=None).count() == 1
+    act = BulkAct.objects.get()
+    assert (act.status, act.done, act.undone) == ("undone", 3, 3)
     assert len((tmp_path / "again.jsonl").read_text().splitlines()) == 2
     compile(check, "docs/api.md", "exec")  # run by tests/pipeline/test_webhooks.py
     assert Run.objects.get().status == "complete"

@@ -8,14 +8,6 @@ from ninja import Field, Schema
 from refinement.api.schemas.common import BIGGEST_ID, Body, Id, Text
 
 
-class PairLine(Schema):
-    id: int
-    position: int
-    title: str
-    mark: str
-    decided: bool
-
-
 class VersionOut(Schema):
     """``candidate``: what ``decide`` takes; null for the original."""
 

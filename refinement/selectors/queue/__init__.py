@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
-
 from refinement.selectors.queue.counts import Counts, QueueCounts, counts_of, queue_counts
-from refinement.selectors.queue.filters import CELLS, FLAGS, Order, Phase, QueueFilter, Show
+from refinement.selectors.queue.filters import FLAGS, Order, Phase, QueueFilter, Show
 from refinement.selectors.queue.lines import Mark, QueueLine, lines_of, mark_of
 from refinement.selectors.queue.walks import Queue
 
 if TYPE_CHECKING:
+    from django.db.models import Q
+
     from refinement.models import Run, RunSample
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "next_pairs",
     "queue_counts",
     "queue_window",
-    "shown",
 ]
 
 
@@ -51,11 +50,6 @@ class QueueWindow:
     next_id: int | None
     more_before: bool
     more_after: bool
-
-
-def shown(show: Show) -> Q:
-    """The condition on the pairs of a run that a filter of the queue has."""
-    return Q(queue_entry__cell__in=[int(cell) for cell in CELLS[show]])
 
 
 def next_pair(run: Run, queue: QueueFilter, *, after: RunSample | None = None) -> int | None:
