@@ -15,7 +15,7 @@ class Runs(Wire):
     """Runs."""
 
     def start_run(self, project: int, dataset: int, **options: Any) -> dict[str, Any]:
-        """``options``: teacher, student, name, limit, protocol, template, and the filters."""
+        """``options``: teacher, student, name, limit, protocol, template, policy, budgets, …"""
         return self._json("POST", f"/projects/{project}/runs", {"dataset": dataset, **options})
 
     def run(self, run: int) -> dict[str, Any]:

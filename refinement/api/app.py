@@ -13,7 +13,17 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from refinement.api import acts, datasets, exports, pairs, projects, review, runs, server
+from refinement.api import (
+    acts,
+    datasets,
+    exports,
+    pairs,
+    policies,
+    projects,
+    review,
+    runs,
+    server,
+)
 from refinement.api.auth import LEFT
 from refinement.api.problems import CONTENT_TYPE, Problem, handle_problems, problem
 
@@ -64,7 +74,7 @@ api = Api(
     urls_namespace="api",
 )
 handle_problems(api)
-for module in (server, projects, datasets, runs, pairs, review, acts, exports):
+for module in (server, projects, datasets, runs, pairs, review, acts, policies, exports):
     api.add_router("", module.router)
 
 

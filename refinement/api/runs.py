@@ -17,7 +17,6 @@ from refinement.api.paging import page_of
 from refinement.api.problems import Refused
 from refinement.api.schemas import common as c
 from refinement.api.schemas import runs as s
-from refinement.method.specs import PolicySpec
 from refinement.models import Endpoint, Run, RunSample, Student
 from refinement.selectors.failures import failed_sample
 from refinement.selectors.runs import failed_samples, run_progress
@@ -53,11 +52,7 @@ def start_run(request: Request, project_id: c.Id, body: s.RunIn) -> Any:
         dataset=_found(project.datasets.filter(pk=body.dataset).first(), "dataset"),
         teacher=_teacher(body.teacher),
         student=_student(body.student),
-        policy=PolicySpec(
-            require_response_accepted=body.require_response_accepted,
-            max_ifd=body.max_ifd,
-            max_r_ifd=body.max_r_ifd,
-        ),
+        policy=body.policy.spec(),
         user=request.user,
         name=body.name,
         protocol=body.protocol,

@@ -81,6 +81,32 @@ class Lengths:
     after: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the pictures of a run are drawn from."""
+
+    ifd: Histogram
+    r_ifd: Histogram
+    length: Histogram
+    lengths: list[Lengths]
+    losses: list[LossRow]
+    acceptance: list[Share]
+    reviewers: list[Share]
+
+
+def figures(run: Run, table: RunTable, outcome: Outcome) -> Figures:
+    """Of a table with at least one row."""
+    return Figures(
+        ifd=ifd_histogram(table, outcome),
+        r_ifd=r_ifd_histogram(table, outcome),
+        length=length_histogram(table, outcome),
+        lengths=lengths(table, outcome),
+        losses=loss_rows(table),
+        acceptance=acceptance(run, table, outcome),
+        reviewers=reviewers(table, outcome),
+    )
+
+
 def ifd_histogram(table: RunTable, outcome: Outcome) -> Histogram:
     read = table.columns.read
     return _histogram(

@@ -114,6 +114,12 @@ def compare_policies(table: RunTable, filters: PolicySpec) -> dict[str, PolicyRe
     return {name: _report_by_name(table, replace(filters, name=name)) for name in POLICIES}
 
 
+def under_filters(name: str, filters: PolicySpec) -> PolicySpec:
+    """The policy ``name`` as the comparison has it: with these filters, as far as it knows them."""
+    accepted = filters.require_response_accepted and POLICIES[name].takes_responses
+    return replace(filters, name=name, require_response_accepted=accepted)
+
+
 def _measured(table: RunTable, spec: PolicySpec) -> bool:
     """Whether any rewrite has the signals that the policy chooses by."""
     signals = [rule.signal for rule in POLICIES[spec.name].rules(spec)]
@@ -126,9 +132,7 @@ def _measured(table: RunTable, spec: PolicySpec) -> bool:
 def _report_by_name(table: RunTable, spec: PolicySpec) -> PolicyReport | None:
     if not _measured(table, spec):
         return None
-    takes = POLICIES[spec.name].takes_responses
-    accepted = spec.require_response_accepted and takes
-    spec = replace(spec, require_response_accepted=accepted, encoder=spec.encoder or "measured")
+    spec = replace(under_filters(spec.name, spec), encoder=spec.encoder or "measured")
     return report(table, outcome_of(table, spec))
 
 

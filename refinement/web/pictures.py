@@ -29,6 +29,7 @@ from refinement.selectors.what_if import (
     flipped,
     outcome_of,
     policy_of,
+    under_filters,
     what_if,
 )
 from refinement.services import policies as services
@@ -163,18 +164,19 @@ def _answer(run: Run, table: RunTable, form: WhatIfForm) -> dict[str, Any]:
 
 def _pictures(run: Run, table: RunTable) -> dict[str, Any]:
     outcome = outcome_of(table, policy_of(run))
-    shares = pictures.acceptance(run, table, outcome)
+    found = pictures.figures(run, table, outcome)
+    shares = groupby(found.acceptance, lambda share: share.group)
     both = outcome.took_instruction & outcome.took_response
     neither = ~outcome.took_instruction & ~outcome.took_response
     return {
-        "ifd": pictures.ifd_histogram(table, outcome),
-        "r_ifd": pictures.r_ifd_histogram(table, outcome),
-        "length": pictures.length_histogram(table, outcome),
-        "lengths": pictures.lengths(table, outcome),
-        "losses": pictures.loss_rows(table),
+        "ifd": found.ifd,
+        "r_ifd": found.r_ifd,
+        "length": found.length,
+        "lengths": found.lengths,
+        "losses": found.losses,
         "loss_names": [name for _, name in pictures.LOSSES],
-        "shares": [(group, list(part)) for group, part in groupby(shares, lambda s: s.group)],
-        "reviewers": pictures.reviewers(table, outcome),
+        "shares": [(group, list(part)) for group, part in shares],
+        "reviewers": found.reviewers,
         "corners": _corners(outcome.took_instruction, outcome.took_response, outcome.kept),
         "both": int(both.sum()),
         "neither": int(neither.sum()),
@@ -231,8 +233,7 @@ def _policies(run: Run, table: RunTable, form: WhatIfForm) -> list[PolicyLine]:
     filters = replace(filters, diverse=False)
     lines = []
     for name, report in compare_policies(table, filters).items():
-        accepted = filters.require_response_accepted and POLICIES[name].takes_responses
-        spec = replace(filters, name=name, require_response_accepted=accepted)
+        spec = under_filters(name, filters)
         lines.append(
             PolicyLine(
                 name=name,

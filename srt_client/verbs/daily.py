@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from srt_client.verbs.saying import Verbs
 
 
+NO_FILTERS = {"require_response_accepted": False, "max_ifd": None, "max_r_ifd": None}
+
+
 def add(verbs: Verbs) -> None:
     upload = verbs.add_parser("upload", help="send a file and wait until it is imported")
     upload.add_argument("file", type=Path)
@@ -62,7 +65,7 @@ def _run(client: Client, options: argparse.Namespace) -> int:
     names = ("teacher", "student", "name", "limit")
     chosen = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
     if options.keep_all:
-        chosen |= {"require_response_accepted": False, "max_ifd": None, "max_r_ifd": None}
+        chosen["policy"] = NO_FILTERS
     run = client.start_run(options.project, options.dataset, **chosen)
     tell(run, only_id=options.id)
     return _watch_run(client, run["id"]) if options.watch else 0

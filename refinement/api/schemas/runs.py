@@ -7,13 +7,12 @@ from typing import Any, Literal
 from ninja import Field, Schema
 
 from refinement.api.schemas.common import Body, Id, Text
+from refinement.api.schemas.policies import PolicyIn
 
 Priority = Literal["low", "normal", "high"]  # beside other running runs
 
 
 class RunIn(Body):
-    """``null`` for a ratio takes its filter away."""
-
     dataset: Id
     teacher: Id | None = Field(None, description="Left out: the embedded one")
     student: Id | None = Field(None, description="Left out: the embedded one")
@@ -24,9 +23,7 @@ class RunIn(Body):
     budget_tokens: Id | None = Field(None, description="Null: no bound")
     budget_cost: Decimal | None = Field(None, gt=0, max_digits=16, decimal_places=8)
     priority: Priority = "normal"
-    require_response_accepted: bool = True
-    max_ifd: float | None = Field(1.0, gt=0, le=1000)
-    max_r_ifd: float | None = Field(1.0, gt=0, le=1000)
+    policy: PolicyIn = Field(default_factory=lambda: PolicyIn.model_validate({}))
 
 
 class RunOut(Schema):
