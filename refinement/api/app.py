@@ -17,12 +17,14 @@ from refinement.api import (
     acts,
     datasets,
     exports,
+    imports,
     pairs,
     policies,
     projects,
     review,
     runs,
     server,
+    uploads,
 )
 from refinement.api.auth import LEFT
 from refinement.api.problems import CONTENT_TYPE, Problem, handle_problems, problem
@@ -31,6 +33,7 @@ PREFIX = "api/v1/"
 STATUSES = {  # of problems, by the method of an operation
     "get": (401, 403, 404, 409, 422, 429, 503),
     "post": (400, 401, 403, 404, 409, 411, 422, 429),
+    "put": (400, 401, 403, 404, 409, 411, 422, 429),
     "patch": (400, 401, 403, 404, 409, 422, 429),
     "delete": (401, 403, 404, 409, 422, 429),
 }
@@ -74,7 +77,19 @@ api = Api(
     urls_namespace="api",
 )
 handle_problems(api)
-for module in (server, projects, datasets, runs, pairs, review, acts, policies, exports):
+for module in (
+    server,
+    projects,
+    datasets,
+    uploads,
+    imports,
+    runs,
+    pairs,
+    review,
+    acts,
+    policies,
+    exports,
+):
     api.add_router("", module.router)
 
 

@@ -1,58 +1,20 @@
 """Datasets: sent as a stream, read in pages."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from django.core.files import File
 from django.http import HttpResponse, StreamingHttpResponse
 from ninja import Field, Router
 
 from refinement.api.auth import READ, WRITE, Request, dataset_for, project_for
+from refinement.api.bodies import ANY_BYTES, StreamedBody
 from refinement.api.once import HEADER, once
 from refinement.api.paging import page_of
-from refinement.api.problems import Refused
 from refinement.api.schemas import common as c
 from refinement.api.schemas import datasets as s
 from refinement.selectors import datasets as selectors
 from refinement.services import datasets as services
-from refinement.services.errors import ServiceError
-
-if TYPE_CHECKING:
-    BytesFile = File[bytes]
-else:
-    BytesFile = File
 
 router = Router(tags=["datasets"])
-
-_ANY_BYTES = {
-    "requestBody": {
-        "required": True,
-        "description": "The file itself, with its Content-Length.",
-        "content": {"application/octet-stream": {"schema": {"type": "string"}}},
-    }
-}
-
-
-class StreamedBody(BytesFile):
-    """The body of a request as a file that is read once, in chunks, and never held in memory."""
-
-    def __init__(self, request: Request, size: int) -> None:
-        super().__init__(None, name="upload")
-        self._request = request
-        self._size = size
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        left = self._size
-        while left > 0:
-            chunk = self._request.read(min(left, chunk_size or self.DEFAULT_CHUNK_SIZE))
-            if not chunk:
-                raise ServiceError("The upload was cut off half-way. Nothing was stored.")
-            left -= len(chunk)
-            yield chunk
 
 
 @router.get("/projects/{project_id}/datasets", auth=READ, response=c.Page[s.DatasetOut])
@@ -66,7 +28,7 @@ def list_datasets(
     "/projects/{project_id}/datasets",
     auth=WRITE,
     response={201: s.DatasetOut},
-    openapi_extra=HEADER | _ANY_BYTES,
+    openapi_extra=HEADER | ANY_BYTES,
 )
 @once(s.DatasetOut)
 def upload_dataset(
@@ -74,22 +36,23 @@ def upload_dataset(
     project_id: c.Id,
     filename: Annotated[c.Text, Field(max_length=255)] = "upload.jsonl",
     name: Annotated[c.Text, Field(max_length=200, description="Left out: the file's")] = "",
+    draft: Annotated[
+        bool, Field(description="Only store it: look into it, then import it")
+    ] = False,
 ) -> Any:
     """The body is the file. It is stored as it comes, and imported by a worker."""
     project = project_for(request, project_id, at_least="owner")
-    length = request.META.get("CONTENT_LENGTH", "")
-    if not length.isdigit():
-        raise Refused(411, "Send the file's size as Content-Length.")
     return services.create_dataset(
         project=project,
         name=name,
-        upload=StreamedBody(request, int(length)),
+        upload=StreamedBody(request),
         filename=filename,
         user=request.user,
+        draft=draft,
     )
 
 
-@router.get("/datasets/{dataset_id}", auth=READ, response=s.DatasetOut)
+@router.get("/datasets/{dataset_id}", auth=READ, response=s.DatasetDetail)
 def get_dataset(request: Request, dataset_id: c.Id) -> Any:
     return dataset_for(request, dataset_id)
 
@@ -114,6 +77,15 @@ def list_rejected(
 ) -> Any:
     rows = dataset_for(request, dataset_id).rejected_rows.all()
     return page_of(rows, cursor=cursor, limit=limit, by="pk")
+
+
+@router.get("/datasets/{dataset_id}/kept", auth=READ, response=c.Page[s.KeptOut])
+def list_kept(
+    request: Request, dataset_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
+) -> Any:
+    """Records that hold nothing to refine, and leave as they came."""
+    rows = dataset_for(request, dataset_id).kept_records.all()
+    return page_of(rows, cursor=cursor, limit=limit, by="position")
 
 
 @router.get("/datasets/{dataset_id}/rejected.jsonl", auth=READ, response={200: None})

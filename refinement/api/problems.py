@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import Field, NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
@@ -94,6 +94,10 @@ def handle_problems(api: NinjaAPI) -> None:
         answer = problem(401, "Send a token that lives: Authorization: Bearer srt_…")
         answer["WWW-Authenticate"] = "Bearer"
         return answer
+
+    @api.exception_handler(UnreadablePostError)
+    def _cut_off(_: HttpRequest, __: UnreadablePostError) -> HttpResponse:
+        return problem(400, "The request broke off half-way.")
 
     @api.exception_handler(ValidationError)
     def _invalid(_: HttpRequest, error: ValidationError) -> HttpResponse:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.urls import path
@@ -15,12 +11,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from refinement.formats.chats import ChatShape
 from refinement.formats.fields import REWRITE_FIELDS
-from refinement.formats.guess import Look, look
-from refinement.formats.registry import FORMATS, FormatError, Kept, Record, Rejected, read_raw
-from refinement.formats.shape import EVERY, LAST, Parts, Shape
-from refinement.formats.shapes import shape_of
+from refinement.formats.registry import FORMATS, FormatError
 from refinement.selectors import access
-from refinement.selectors import datasets as selectors
+from refinement.selectors.import_plan import first_rows, look_into, plan_of
 from refinement.services import datasets as services
 from refinement.services.errors import ServiceError
 from refinement.web.http import go
@@ -30,10 +23,11 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse
 
+    from refinement.formats.guess import Look
     from refinement.models import Dataset
+    from refinement.selectors.import_plan import Plan
     from refinement.web.http import Request
 
-SHOWN = 5  # records
 CONTAINERS = {
     "json": "a JSON array",
     "jsonl": "JSON Lines",
@@ -42,16 +36,6 @@ CONTAINERS = {
     "arrow": "Arrow",
 }
 _FIELD = "map_"  # before the names of the shape's fields in the form
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How the file would be read: what was found, unless the form says otherwise."""
-
-    format: str
-    mapping: dict[str, str]
-    turns: str
-    like: Dataset | None = None  # an earlier dataset that this mapping comes from
 
 
 @require_GET
@@ -109,11 +93,7 @@ def again(request: Request, dataset_id: int) -> HttpResponse:
 def context(dataset: Dataset, form: Mapping[str, str]) -> dict[str, Any]:
     """All that the fragment shows; ``broken`` alone where the file cannot be read."""
     try:
-        found = look(
-            Path(dataset.file.path),
-            record_limit=settings.RECORD_LIMIT_BYTES,
-            size_limit=settings.UPLOAD_LIMIT_BYTES,
-        )
+        found = look_into(dataset)
     except FormatError as error:
         return {"dataset": dataset, "broken": str(error)}
     except OSError:
@@ -142,36 +122,18 @@ def context(dataset: Dataset, form: Mapping[str, str]) -> dict[str, Any]:
         "rewrites_chosen": any(field["rewrite"] and field["chosen"] for field in fields),
         "is_chat": issubclass(shape, ChatShape),
         "options": _options(dataset, form),
-        "rows": _preview(found, plan),
+        "rows": first_rows(found, plan),
     }
 
 
 def _plan(dataset: Dataset, found: Look, form: Mapping[str, str]) -> Plan:
-    turns = form.get("turns") or dataset.options.get("turns", LAST)
-    turns = turns if turns in {LAST, EVERY} else LAST
+    """As the form says; its mapping only where it was shown with the fields of this format."""
     chosen = form.get("format", "")
-    if chosen in FORMATS:
-        return Plan(chosen, _mapping(chosen, found, form), turns)
-    if dataset.format in FORMATS:  # as it was checked
-        return Plan(dataset.format, dataset.mapping, turns)
-    earlier = selectors.earlier_mapping(dataset, found.places)
-    name = found.format or "fields"
-    if earlier is not None and earlier.mapping != _defaults(name, found.mapping):
-        return Plan(earlier.format, earlier.mapping, earlier.options.get("turns", LAST), earlier)
-    return Plan(name, _defaults(name, found.mapping), turns)
-
-
-def _defaults(name: str, mapping: Mapping[str, str]) -> dict[str, str]:
-    return dict.fromkeys(FORMATS[name].defaults, "") | shape_of(name, mapping).mapping
-
-
-def _mapping(name: str, found: Look, form: Mapping[str, str]) -> dict[str, str]:
-    """What the form says, for the fields that this format has; else what is usual."""
-    if form.get("was") == name:
-        shown = {field: form.get(f"{_FIELD}{field}", "") for field in FORMATS[name].fields}
-        return {field: theirs for field, theirs in shown.items() if theirs}
-    usual = {k: v for k, v in found.mapping.items() if name in (found.format, "fields")}
-    return {k: v for k, v in _defaults(name, usual).items() if v}
+    mapping = None
+    if chosen in FORMATS and form.get("was") == chosen:
+        shown = {field: form.get(f"{_FIELD}{field}", "") for field in FORMATS[chosen].fields}
+        mapping = {field: theirs for field, theirs in shown.items() if theirs}
+    return plan_of(dataset, found, chosen=chosen, mapping=mapping, turns=form.get("turns", ""))
 
 
 def _options(dataset: Dataset, form: Mapping[str, str]) -> dict[str, str]:
@@ -179,33 +141,6 @@ def _options(dataset: Dataset, form: Mapping[str, str]) -> dict[str, str]:
         name: form.get(name) or dataset.options.get(name, known[0])
         for name, known in services.OPTIONS.items()
     }
-
-
-def _preview(found: Look, plan: Plan) -> list[dict[str, Any]]:
-    """The first records as they would go in. An incomplete mapping refuses all of them."""
-    mapping = {field: plan.mapping.get(field, "") for field in FORMATS[plan.format].fields}
-    shape = shape_of(plan.format, mapping, turns=plan.turns)
-    rows: list[dict[str, Any]] = []
-    for raw in found.raws:
-        rows += [_row(shape, item) for item in read_raw(shape, raw)]
-        if len(rows) >= SHOWN:
-            break
-    return rows[:SHOWN]
-
-
-def _row(shape: Shape, item: Record | Kept | Rejected) -> dict[str, Any]:
-    if isinstance(item, Record):
-        others = shape.others(Parts(item.pair, item.extra, item.layout))
-        return {
-            "line": item.line,
-            "pair": item.pair,
-            "rewrites": item.rewrites,
-            "others": ", ".join(list(others)[:8]),
-        }
-    if isinstance(item, Kept):
-        text = json.dumps(item.record, ensure_ascii=False)[:400]
-        return {"line": item.line, "kept": item.reason, "excerpt": text}
-    return {"line": item.line, "refused": item.reason, "excerpt": item.excerpt}
 
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""``srt upload``, ``run``, ``watch``, ``decide`` and ``export``."""
+"""``srt run``, ``watch``, ``decide`` and ``export``."""
 
 from __future__ import annotations
 
@@ -19,13 +19,6 @@ NO_FILTERS = {"require_response_accepted": False, "max_ifd": None, "max_r_ifd": 
 
 
 def add(verbs: Verbs) -> None:
-    upload = verbs.add_parser("upload", help="send a file and wait until it is imported")
-    upload.add_argument("file", type=Path)
-    upload.add_argument("--project", type=int, required=True)
-    upload.add_argument("--name", default="")
-    upload.add_argument("--no-wait", action="store_true", help="do not wait for the import")
-    upload.add_argument("--id", action="store_true", help="print nothing but the dataset's id")
-    upload.set_defaults(do=_upload)
     run = verbs.add_parser("run", help="start a run")
     run.add_argument("--project", type=int, required=True)
     run.add_argument("--dataset", type=int, required=True)
@@ -52,13 +45,6 @@ def add(verbs: Verbs) -> None:
     export.add_argument("--all", action="store_true", help="all pairs, not only the kept ones")
     export.add_argument("--with-scores", action="store_true")
     export.set_defaults(do=_export)
-
-
-def _upload(client: Client, options: argparse.Namespace) -> None:
-    dataset = client.upload(options.project, options.file, name=options.name)
-    if not options.no_wait:
-        dataset = client.wait_dataset(dataset["id"])
-    tell(dataset, only_id=options.id)
 
 
 def _run(client: Client, options: argparse.Namespace) -> int:

@@ -71,7 +71,7 @@ def _operations() -> list[str]:
     rows = []
     for call in sorted(CALLS, key=lambda c: (c.path, c.method)):
         words = [WORD[call.expected[who]] for who in ("stranger", "viewer", "reviewer", "owner")]
-        path = "/api/v1" + call.path.replace("_id}", "}")
+        path = "/api/v1" + call.path.partition("?")[0].replace("_id}", "}")
         cells = ["401", *words, WORD[call.expected["staff"]]]
         rows.append(f"| {call.method.upper()} | `{path}` | {' | '.join(cells)} |")
     return rows
