@@ -79,7 +79,10 @@ def reason_words(reason: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of the flow. ``passed``: samples that have left it behind, forwards."""
+    """One stage of the flow.
+
+    ``passed``: samples that have left it behind, forwards; ``coming``: those that still may.
+    """
 
     stage: str
     label: str
@@ -88,20 +91,22 @@ class Step:
     working: int
     failed: int
     passed: int
+    coming: int
     total: int
     alive: bool  # a worker of its kind lives
 
     @property
     def is_over(self) -> bool:
-        return self.total > 0 and self.passed + self.failed == self.total
+        return self.total > 0 and self.coming == 0
 
 
 def steps(progress: RunProgress) -> list[Step]:
     lines = []
-    behind = 0  # samples that have not left the stages up to this one
+    behind = lost = 0  # samples that have not left the stages up to this one, and never will
     for stage, label, by in _STEPS:
         states = progress.counts[stage]
         behind += sum(states.values())
+        lost += states.get(State.FAILED, 0)
         lines.append(
             Step(
                 stage=stage,
@@ -111,6 +116,7 @@ def steps(progress: RunProgress) -> list[Step]:
                 working=states.get(State.LEASED, 0),
                 failed=states.get(State.FAILED, 0),
                 passed=progress.total - behind,
+                coming=behind - lost,
                 total=progress.total,
                 alive=by in progress.workers_alive,
             )

@@ -51,8 +51,11 @@ def test_each_step_tells_what_is_there_and_what_went_on() -> None:
 
 
 def test_a_step_is_over_when_nothing_can_come_any_more() -> None:
-    ended = {"reflect_response": {"failed": 2}, "done": {"done": 8}}
-    assert [step.is_over for step in steps(progress(ended))] == [True, True, True, False]
+    failed = {"reflect_instruction": {"failed": 1}, "reflect_response": {"failed": 2}}
+    ended = {**failed, "done": {"done": 8}}
+    assert [step.is_over for step in steps(progress(ended))] == [True, True, True, True]
+    judged_last = {**failed, "select_response": {"leased": 1}, "done": {"done": 7}}
+    assert [step.is_over for step in steps(progress(judged_last))] == [True, True, True, False]
     assert not any(step.is_over for step in steps(progress({})))
 
 
