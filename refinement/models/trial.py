@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy
 from refinement.models.dataset import Dataset
 from refinement.models.endpoint import Endpoint
 from refinement.models.project import Project
+from refinement.models.stored_reply import StoredReply
 
 
 class Trial(models.Model):
@@ -41,26 +42,12 @@ class Trial(models.Model):
         return f"trial {self.pk} of {self.teacher}"
 
 
-class TrialCall(models.Model):
+class TrialCall(StoredReply):
     """One reply of a trial. A run that asks the same later is answered from it."""
 
     trial = models.ForeignKey(Trial, on_delete=models.CASCADE, related_name="calls")
     position = models.PositiveIntegerField()  # of the sample
-    step = models.CharField(max_length=40)
-    attempt = models.PositiveIntegerField(default=0)
-    request_hash = models.CharField(max_length=64, db_index=True)
-    model = models.CharField(max_length=200)
-    text = models.TextField(blank=True)
-    finish_reason = models.CharField(max_length=40, blank=True)
-    prompt_tokens = models.PositiveIntegerField(default=0)
-    completion_tokens = models.PositiveIntegerField(default=0)
-    cost = models.DecimalField(max_digits=14, decimal_places=8, default=0)
-    latency_seconds = models.FloatField(default=0.0)
-    from_storage = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("position", "id")
-
-    def __str__(self) -> str:
-        return f"{self.step} ({self.completion_tokens} tokens)"

@@ -10,9 +10,16 @@ from weakref import WeakValueDictionary
 
 from django.db import InterfaceError, OperationalError
 
-from refinement.method.teacher import Teacher, cost, request_hash
+from refinement.method.teacher import Teacher, request_hash
 from refinement.models import RunSample, TeacherCall
-from refinement.pipeline.reply_store import Known, Question, Shelf, as_reply, is_ours
+from refinement.pipeline.reply_store import (
+    Known,
+    Question,
+    Shelf,
+    as_reply,
+    is_ours,
+    stored_fields,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +93,7 @@ class StoredAsk:
                 )
                 # Shielded: a reply that is here is stored, even if the worker stops now.
                 call = await asyncio.shield(
-                    self._store(step, number, digest, reply, from_storage=known.same is not None)
+                    self._store(step, number, digest, reply, again=known.same is not None)
                 )
         self.last_call_id = call.pk
         return as_reply(call)
@@ -110,22 +117,12 @@ class StoredAsk:
         return reply
 
     async def _store(
-        self, step: str, number: int, digest: str, reply: TeacherReply, *, from_storage: bool
+        self, step: str, number: int, digest: str, reply: TeacherReply, *, again: bool
     ) -> TeacherCall:
-        call = TeacherCall(
-            run_sample_id=self.row.pk,
-            step=step,
-            attempt=number,
-            request_hash=digest,
-            model=reply.model,
-            text=reply.text,
-            finish_reason=reply.finish_reason,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
-            cost=0 if from_storage else cost(self.teacher.spec, reply),
-            from_storage=from_storage,
-            latency_seconds=reply.latency_seconds,
+        fields = stored_fields(
+            self.teacher.spec, reply, step=step, attempt=number, digest=digest, again=again
         )
+        call = TeacherCall(run_sample_id=self.row.pk, **fields)
         for wait in STORING_WAITS:
             try:
                 return await self.shelf.store(call)

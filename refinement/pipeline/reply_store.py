@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Min
 
 from refinement.method.pairs import TeacherReply
+from refinement.method.teacher import cost
 from refinement.models import Run, RunSample, TeacherCall, TrialCall
 from refinement.pipeline import claims
 from refinement.pipeline.grouped import Grouped
@@ -18,6 +19,8 @@ from refinement.pipeline.grouped import Grouped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from refinement.method.specs import TeacherSpec
+    from refinement.models.stored_reply import StoredReply
     from refinement.pipeline.database_thread import DatabaseThread
 
 
@@ -184,7 +187,26 @@ def discard_replies(row: RunSample, step: str) -> None:
     TeacherCall.objects.filter(run_sample_id=row.pk, step=step).update(discarded=True)
 
 
-def as_reply(call: TeacherCall | TrialCall) -> TeacherReply:
+def stored_fields(
+    spec: TeacherSpec, reply: TeacherReply, *, step: str, attempt: int, digest: str, again: bool
+) -> dict[str, Any]:
+    """The fields of a ``StoredReply``. ``again``: the reply is a copy of one stored before."""
+    return {
+        "step": step,
+        "attempt": attempt,
+        "request_hash": digest,
+        "model": reply.model,
+        "text": reply.text,
+        "finish_reason": reply.finish_reason,
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "cost": 0 if again else cost(spec, reply),
+        "latency_seconds": reply.latency_seconds,
+        "from_storage": again,
+    }
+
+
+def as_reply(call: StoredReply) -> TeacherReply:
     return TeacherReply(
         text=call.text,
         finish_reason=call.finish_reason,

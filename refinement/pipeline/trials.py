@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from refinement.method.errors import MethodError, ReplyError
 from refinement.method.reflection import PromptSet, reflect_on_instruction, reflect_on_response
 from refinement.method.specs import TeacherSpec
-from refinement.method.teacher import Teacher, cost, request_hash
+from refinement.method.teacher import Teacher, request_hash
 from refinement.models import Sample, Trial, TrialCall
 from refinement.pipeline import engines
 from refinement.pipeline.database_thread import DatabaseThread
-from refinement.pipeline.reply_store import find_stored
+from refinement.pipeline.reply_store import find_stored, stored_fields
 from refinement.services.leases import Lease, LeaseLost
 
 if TYPE_CHECKING:
@@ -124,20 +124,10 @@ class TrialAsk:
         reply = stored.get(digest) or await self.teacher.ask(
             messages, json_schema=json_schema, max_tokens=max_tokens
         )
-        call = TrialCall(
-            trial=self.trial,
-            position=self.sample.position,
-            step=step,
-            attempt=attempt,
-            request_hash=digest,
-            model=reply.model,
-            text=reply.text,
-            finish_reason=reply.finish_reason,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
-            cost=0 if digest in stored else cost(self.teacher.spec, reply),
-            latency_seconds=reply.latency_seconds,
-            from_storage=digest in stored,
+        again = digest in stored
+        fields = stored_fields(
+            self.teacher.spec, reply, step=step, attempt=attempt, digest=digest, again=again
         )
+        call = TrialCall(trial=self.trial, position=self.sample.position, **fields)
         await asyncio.shield(self.database(call.save))
         return reply
