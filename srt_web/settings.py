@@ -12,6 +12,7 @@ from environs import Env, validate
 from pythonjsonlogger.core import RESERVED_ATTRS
 
 from srt_web.csp import content_security_policy
+from srt_web.oidc import oidc_settings
 from srt_web.secret_key import read_or_make_secret_key
 
 env = Env()
@@ -58,6 +59,16 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True  # AuditEvent keeps who signed in
 AXES_VERBOSE = False
+# A provider that people may sign in through as well; without an issuer there is none.
+OIDC = oidc_settings(
+    issuer=env.str("SRT_OIDC_ISSUER", default=""),
+    client_id=env.str("SRT_OIDC_CLIENT_ID", default=""),
+    client_secret=env.str("SRT_OIDC_CLIENT_SECRET", default=""),
+    name=env.str("SRT_OIDC_NAME", default=""),
+    domains=env.list("SRT_OIDC_DOMAINS", default=[]),
+    sign_up=env.bool("SRT_OIDC_SIGN_UP", default=False),
+)
+SOCIALACCOUNT_ADAPTER = "refinement.web.oidc.SignInAdapter"
 
 # -- The application ------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -67,6 +78,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "allauth.account",  # no page of its own has an address: see refinement/web/oidc.py
+    "allauth.socialaccount",
     "axes",
     "csp",
     "django_htmx",
@@ -85,6 +98,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "refinement.web.middleware.AuditMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

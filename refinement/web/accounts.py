@@ -1,5 +1,7 @@
 """Signing in and out, the password, and the light of the screen."""
 
+from typing import Any
+
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import messages
@@ -43,6 +45,9 @@ class Login(LoginView):
         if request.method == "POST" and _address_guesses(request):
             return locked_out(request)
         return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(oidc=settings.OIDC, **kwargs)
 
 
 def _address_guesses(request: HttpRequest) -> bool:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
 WORDS = {
+    "account.connected": gettext_noop("signed in through the identity provider for the first time"),
     "account.password": gettext_noop("changed the password"),
+    "account.signed_up": gettext_noop("made an account through the identity provider"),
     "account.signed_out_everywhere": gettext_noop("signed out everywhere else"),
     "dataset.deleted": gettext_noop("deleted the dataset"),
     "dataset.uploaded": gettext_noop("uploaded the dataset"),
@@ -54,6 +56,7 @@ WORDS = {
     "run.unassigned": gettext_noop("took back assignments in"),
     "session.begun": gettext_noop("signed in"),
     "session.ended": gettext_noop("signed out"),
+    "session.not_let_in": gettext_noop("was not let in by way of the identity provider"),
     "session.refused": gettext_noop("a wrong password was given"),
     "student.registered": gettext_noop("registered the student"),
     "token.made": gettext_noop("made an API token"),

@@ -13,6 +13,7 @@ from refinement.web import (
     health,
     models_pages,
     money,
+    oidc,
     pictures,
     prepare,
     priority,
@@ -32,6 +33,7 @@ from refinement.web import (
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *accounts.urlpatterns,
+    *oidc.urlpatterns,
     *audit.urlpatterns,
     *projects.urlpatterns,
     *datasets.urlpatterns,

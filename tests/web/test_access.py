@@ -210,6 +210,8 @@ UNCHANGED = {
 ELSEWHERE = {  # tested where their own subject is
     "login": "test_accounts.py",
     "logout": "test_accounts.py",
+    "oidc": "test_oidc.py",
+    "oidc-callback": "test_oidc.py",
     "token-revoke": "test_tokens.py",
     "undo": "test_review.py",
     "dataset-server-folder": "test_server_folder.py",
