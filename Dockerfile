@@ -14,13 +14,15 @@ RUN apt-get update \
     && install -d -o srt -g srt /data
 WORKDIR /app
 # What the packages are decided by, before the code: an edit of the code reuses this layer.
-COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN mkdir srt_web refinement && touch srt_web/__init__.py refinement/__init__.py
+COPY pyproject.toml README.md LICENSE ./
+COPY requirements/product.lock requirements/torch.txt requirements/
+RUN mkdir srt_web refinement && touch srt_web/__init__.py refinement/__init__.py \
+    && pip install --no-deps --require-hashes -r requirements/product.lock \
+    && pip install --no-deps --no-build-isolation -e .
 
 FROM base AS cpu
 ARG TORCH_INDEX_URL=""
-RUN pip install -c constraints.txt ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} torch \
-    && pip install -c constraints.txt -e .
+RUN pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} -r requirements/torch.txt
 COPY . .
 USER srt
 EXPOSE 8000
@@ -29,7 +31,7 @@ CMD ["gunicorn", "srt_web.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gt
 
 FROM base AS gpu
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-RUN pip install -c constraints.txt -e .
+RUN pip install -r requirements/torch.txt
 COPY . .
 USER srt
 CMD ["celery", "-A", "srt_web", "worker", "-Q", "student", "--pool", "threads", \

