@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE = 1
 export DJANGO_SETTINGS_MODULE = srt_web.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos lint format messages lock bench bench-scaling
+.PHONY: help setup demo up test chaos lint format messages lock licences audit bench bench-scaling
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,12 @@ messages: $(STAMP) ## collect the texts for translation and compile them (needs 
 lock: $(STAMP) ## write requirements/*.lock anew from pyproject.toml (ARGS=--upgrade: newest versions)
 	@$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/python -m pip install -qq uv
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python requirements/lock.py $(ARGS)
+
+licences: $(STAMP) ## write docs/licences.md from what is installed
+	$(BIN)/python requirements/licences.py
+
+audit: $(STAMP) ## known vulnerabilities of the locked versions (needs the network)
+	@$(BIN)/python requirements/audit.py $(ARGS)
 
 bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--rows 1000000", REVIEW_ARGS="--samples 1000000": more rows)
 	@$(BIN)/python -c 'import lm_eval' 2>/dev/null \
