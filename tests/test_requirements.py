@@ -40,6 +40,8 @@ def asked_for(name: str) -> list[Requirement]:
 def version(requirement: Requirement) -> Version:
     [pin] = requirement.specifier
     assert pin.operator == "=="
+    # A local part such as +cpu would shut out every other build of the same version.
+    assert "+" not in pin.version
     return Version(pin.version)
 
 

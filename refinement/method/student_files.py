@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def locate(path: str, revision: str = "") -> Path:
 def check_student_path(path: str, revision: str = "") -> None:
     """Raise StudentError, with a sentence for the user, unless a student can be loaded from here.
 
-    Weights that are pickles are refused: loading one runs whatever code it holds.
+    Weights that are pickles are refused, as are models that bring code of their own: loading one
+    would run it.
     """
     place = locate(path, revision)
     try:
@@ -150,10 +152,32 @@ def _check_folder(folder: Path) -> None:
         if next(folder.glob("*.gguf"), None):
             raise StudentError(f"{folder} holds a .gguf file: give the path of that file itself.")
         raise StudentError(f"{folder} has no config.json: give {WANTED}.")
-    _described(config)
+    described = _described(config)
+    if described.get("auto_map") and not _is_known(str(described.get("model_type"))):
+        raise code_refused(folder)
     if not has_tokenizer(folder):
         raise StudentError(f"{folder} has no tokenizer: save the model's tokenizer into it.")
     _check_weights(folder)
+
+
+def code_refused(folder: Path) -> StudentError:
+    """What a user is told of a model that only its own code can load (``trust_remote_code``)."""
+    return StudentError(
+        f"The model at {folder} can only be loaded by program code that comes with it, which is "
+        "never run here: choose one that transformers itself knows, or convert it to one."
+    )
+
+
+def _is_known(model_type: str) -> bool:
+    """Whether transformers has this kind of model itself; then ``auto_map`` is only a leftover.
+
+    Its lists are searched as text, since importing them takes torch along.
+    """
+    spec = find_spec("transformers")
+    if spec is None or spec.origin is None:
+        return False
+    lists = (Path(spec.origin).parent / "models" / "auto").glob("*.py")
+    return any(f'("{model_type}", ' in file.read_text(encoding="utf-8") for file in lists)
 
 
 def _described(config: Path) -> dict[str, Any]:

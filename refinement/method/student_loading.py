@@ -57,6 +57,8 @@ def load_student(spec: StudentSpec) -> tuple[Any, Any]:
             "choose a smaller one, or bfloat16."
         ) from None
     except UNLOADABLE as error:
+        if "trust_remote_code" in str(error):
+            raise student_files.code_refused(path) from None
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StudentError(f"The student at {path} cannot be loaded: {reason}") from error
     logger.info("student %s on %s in %s", path, device, dtype)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from refinement.method.errors import StudentError
+from refinement.method.specs import StudentSpec
 from refinement.method.student_files import (
     check_chat_template,
     check_student_path,
     fingerprint,
     locate,
 )
+from refinement.method.student_loading import load_student
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +55,47 @@ def test_a_broken_configuration(folder: Path) -> None:
 def test_a_model_without_its_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
     assert "has no tokenizer" in refusal(folder)
+
+
+def bring_code(folder: Path, *, model_type: str) -> Path:
+    """Let the folder name code of its own; the file that this would leave behind if it ran."""
+    trace = folder / "it-ran"
+    source = f"from pathlib import Path\nPath({str(trace)!r}).touch()\n"
+    (folder / "strange.py").write_text(source)
+    config = json.loads((folder / "config.json").read_text())
+    names = {"AutoConfig": "strange.Config", "AutoModelForCausalLM": "strange.Model"}
+    config |= {"model_type": model_type, "auto_map": names}
+    (folder / "config.json").write_text(json.dumps(config))
+    return trace
+
+
+def test_a_model_that_brings_its_own_code_is_refused(folder: Path) -> None:
+    trace = bring_code(folder, model_type="strange")
+    assert "can only be loaded by program code that comes with it" in refusal(folder)
+    with pytest.raises(StudentError, match="which is never run here"):
+        load_student(StudentSpec(path=str(folder)))
+    assert not trace.exists()
+
+
+def test_code_that_is_not_needed_is_not_run(folder: Path) -> None:
+    """Many models name code from before transformers knew their kind."""
+    kind = json.loads((folder / "config.json").read_text())["model_type"]
+    trace = bring_code(folder, model_type=kind)
+    check_student_path(str(folder))
+    load_student(StudentSpec(path=str(folder)))
+    assert not trace.exists()
+
+
+def test_a_tokenizer_that_brings_its_own_code_is_refused(folder: Path) -> None:
+    trace = folder / "it-ran"
+    (folder / "strange.py").write_text(f"open({str(trace)!r}, 'w')\n")
+    described = {"tokenizer_class": "Strange", "auto_map": {"AutoTokenizer": ["strange.T", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(described))
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("a\n")
+    with pytest.raises(StudentError, match="which is never run here"):
+        load_student(StudentSpec(path=str(folder)))
+    assert not trace.exists()
 
 
 def test_pickles_are_refused(folder: Path) -> None:
