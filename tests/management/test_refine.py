@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -143,7 +144,9 @@ def test_kill_minus_nine_and_the_same_command_again(desk: Desk) -> None:
 @pytest.mark.processes
 def test_sigterm_gives_everything_back(desk: Desk) -> None:
     desk.teacher.state.settings = Settings(latency=2.0)  # it shall not be done when it is told
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a script
     process = desk.start()
+    signal.signal(signal.SIGINT, before)
     wait_for(lambda: len(desk.teacher.state.requests) > CALLS // 3, process)
     process.terminate()
     _, err = process.communicate(timeout=60)

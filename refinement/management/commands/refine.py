@@ -7,10 +7,8 @@ same command goes on where it stood, and pays for nothing twice.
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ from refinement.formats.registry import FORMATS, FormatError, detect
 from refinement.management import refine_setup as setup
 from refinement.management.policy_options import add_policy_options, policy_of
 from refinement.management.progress import ProgressLine, summary_table
+from refinement.management.stopping import terminated_as_interrupted
 from refinement.method.errors import MethodError
 from refinement.models import Endpoint, Run, Student
 from refinement.selectors.runs import run_progress, run_summary
@@ -37,8 +36,6 @@ from refinement.services.rounds import take_selection
 from refinement.services.self_improvement import teacher_that_is
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from django.core.management.base import CommandParser
 
     from refinement.models import Dataset
@@ -108,7 +105,7 @@ class Command(BaseCommand):
             logging.getLogger("refinement").setLevel(logging.WARNING)
         try:
             # Wake-ups are for no broker: they come back to this process, or are not needed.
-            with terminable(), delivered_to(lambda *_: None):
+            with terminated_as_interrupted(), delivered_to(lambda *_: None):
                 self._check_files(options)
                 self._prepare_database()
                 run = self._refine(options)
@@ -256,13 +253,3 @@ class Command(BaseCommand):
         if run.status != Run.Status.COMPLETE:
             reason = run.notice or f"Run {run.pk} was {run.status} by somebody."
             raise CommandError(f"{reason} The same command goes on from here.")
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does: what is under way is saved or given back."""
-    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

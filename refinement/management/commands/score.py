@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from argparse import ArgumentTypeError
 from collections import Counter
@@ -22,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.model import ensure_embedded_model
 from refinement.formats.registry import FormatError, detect, read_records
+from refinement.management.stopping import terminated_as_interrupted
 from refinement.method.errors import StudentError
 from refinement.method.specs import StudentSpec
 from refinement.method.student_files import check_student_path
@@ -171,16 +171,6 @@ def written_at_once(target: Path) -> Iterator[TextIO]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM stops the work as Ctrl-C does, so that it cleans up too."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _max_length(text: str) -> int:
