@@ -21,6 +21,7 @@ from refinement.api import (
     pairs,
     policies,
     projects,
+    pushes,
     review,
     runs,
     server,
@@ -89,6 +90,7 @@ for module in (
     acts,
     policies,
     exports,
+    pushes,
 ):
     api.add_router("", module.router)
 

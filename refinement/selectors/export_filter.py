@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from refinement.models import Run
     from refinement.selectors.queue import QueueFilter
+    from refinement.selectors.queue.conditions import Condition
 
 
 def matching(run: Run, queue: QueueFilter) -> list[Q]:
@@ -20,4 +21,9 @@ def matching(run: Run, queue: QueueFilter) -> list[Q]:
     ``all`` narrows nothing, also not to what the pipeline is done with.
     """
     cells = [] if queue.show is Show.ALL else [in_cells(CELLS[queue.show])]
-    return [*cells, *(condition.tells for condition in conditions(run, queue))]
+    return [*cells, *(_told(condition) for condition in conditions(run, queue))]
+
+
+def _told(condition: Condition) -> Q:
+    """What is asked of lots of rows in a queue is here found by its index: words, turned pairs."""
+    return condition.finds if condition.fits and condition.finds else condition.tells

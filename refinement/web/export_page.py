@@ -18,9 +18,10 @@ from refinement.models import Export, Push
 from refinement.selectors import access
 from refinement.services import pushes
 from refinement.services.errors import ServiceError
+from refinement.services.export_files import names_of
 from refinement.services.export_links import export_of_link, sign_link
 from refinement.services.submissions import AlreadySent, new_token, sent_once
-from refinement.web.export_files import names_of, send_all, send_file
+from refinement.web.export_files import send_all, send_file
 from refinement.web.export_forms import LinkForm, PushForm
 from refinement.web.forms import add_service_error
 from refinement.web.http import Request, live, live_response

@@ -21,10 +21,11 @@ from refinement.selectors.workers import queues_alive
 from refinement.services import exports as services
 from refinement.services.errors import ServiceError
 from refinement.services.export_counts import count_leaving
+from refinement.services.export_files import file_stem, names_of
 from refinement.services.export_options import ExportOptions, filter_of
 from refinement.services.submissions import AlreadySent, new_token, sent_once
 from refinement.web import policy_words
-from refinement.web.export_files import file_stem, names_of, send_all, send_file
+from refinement.web.export_files import send_all, send_file
 from refinement.web.export_forms import DatasetExportForm, RunExportForm, policy_in
 from refinement.web.forms import add_service_error
 from refinement.web.http import Request, live, live_response

@@ -1,9 +1,8 @@
-"""``srt run``, ``watch``, ``decide`` and ``export``."""
+"""``srt run``, ``watch`` and ``decide``."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srt_client.verbs.saying import tell
@@ -39,12 +38,6 @@ def add(verbs: Verbs) -> None:
     decide.add_argument("action", choices=["accept", "original", "candidate", "drop", "undo"])
     decide.add_argument("--version", default="2", help="of `candidate`: 1, 2 or an edit's key")
     decide.set_defaults(do=_decide)
-    export = verbs.add_parser("export", help="fetch what a run selects")
-    export.add_argument("run", type=int)
-    export.add_argument("-o", "--output", type=Path, required=True)
-    export.add_argument("--all", action="store_true", help="all pairs, not only the kept ones")
-    export.add_argument("--with-scores", action="store_true")
-    export.set_defaults(do=_export)
 
 
 def _run(client: Client, options: argparse.Namespace) -> int:
@@ -91,9 +84,3 @@ def _decide(client: Client, options: argparse.Namespace) -> None:
             options.run, options.pair, options.action, candidate=candidate, seen=pair["decision"]
         )
     )
-
-
-def _export(client: Client, options: argparse.Namespace) -> None:
-    include = "all" if options.all else "kept"
-    columns = ["scores", "verdict", "decision"] if options.with_scores else []
-    tell(client.export(options.run, options.output, include=include, columns=columns))

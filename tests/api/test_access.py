@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from refinement.api.app import api
-from refinement.models import AuditEvent, BulkAct, SavedView, Webhook
+from refinement.models import AuditEvent, BulkAct, Push, SavedView, Webhook
 from refinement.services.chunks import begin_upload
 from refinement.services.tokens import revoke_token
 from tests.api.conftest import Caller, caller
@@ -141,7 +141,21 @@ CALLS = [
     Call("get", R + "/figures", MEMBERS),
     Call("get", R + "/exports", MEMBERS),
     Call("post", R + "/exports", OWNERS, lambda _: {"include": "kept"}),
+    Call("get", R + "/exports/preview", MEMBERS),
+    Call("get", R + "/selection", MEMBERS),
+    Call("get", D + "/exports", MEMBERS),
+    Call("get", D + "/exports/preview", MEMBERS),
+    Call("post", D + "/exports", OWNERS, lambda _: {"shape": "messages"}),
     Call("get", E, MEMBERS),
+    Call("post", E + "/cancel", OWNERS),
+    Call("delete", E, OWNERS),
+    Call("get", E + "/files", MEMBERS),
+    Call("get", E + "/files/{name}", MEMBERS),
+    Call("get", E + "/all.zip", MEMBERS),
+    Call("post", E + "/link", OWNERS, lambda _: {"days": 1}),
+    Call("get", E + "/pushes", MEMBERS),
+    Call("post", E + "/pushes", OWNERS, lambda _: {"repository": "me/pairs"}),
+    Call("get", E + "/pushes/{push_id}", MEMBERS),
     Call("get", E + "/file", MEMBERS),
     Call("get", E + "/manifest", MEMBERS),
 ]
@@ -174,7 +188,12 @@ def place(house: House) -> Callable[[Call], str]:
     upload = begin_upload(
         project=house.room.project, user=house.room.owner, filename="b.jsonl", size_bytes=2
     )
+    push = Push.objects.create(
+        export=house.export, repository="me/pairs", token_variable="HF_TOKEN"
+    )
     ids = {
+        "name": "train.jsonl",
+        "push_id": push.pk,
         "upload_id": upload.pk,
         "act_id": act.pk,
         "view_id": view.pk,

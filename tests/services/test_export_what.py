@@ -11,6 +11,7 @@ import pytest
 
 from refinement.method.pairs import Pair
 from refinement.models import Export
+from refinement.selectors.run_columns import forget_tables
 from refinement.services import exports
 from refinement.services.decisions import record_decision
 from refinement.services.dispatch import delivered_to
@@ -73,6 +74,16 @@ def many(room: Room, count: int) -> None:
 
 
 # -- Which ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("narrowed", [{"q": "answer 2"}, {"turns": '{"max_ifd":0.602}'}])
+def test_words_and_turned_pairs_narrow_too(
+    room: Room, tmp_path: Path, narrowed: dict[str, str]
+) -> None:
+    forget_tables()
+    many(room, 3)
+    _, records = leave(room, tmp_path / "out", filter=narrowed)
+    assert [record["instruction"] for record in records] == ["Question 2"]
+
+
 def test_the_queues_filter_narrows(room: Room, tmp_path: Path) -> None:
     many(room, 3)
     record_decision(run_sample=room.pairs[1], user=room.reviewer, action="accept")

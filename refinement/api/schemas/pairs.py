@@ -62,6 +62,11 @@ class PairFilter(Body):
             | {"against": "1" if self.against else ""}
         )
 
+    def narrowing(self) -> dict[str, str]:
+        """In the words that an export keeps: the list, without its order."""
+        words = filter_words(self.queue().as_query())
+        return {name: word for name, word in words.items() if name not in {"order", "seed"}}
+
 
 def filter_words(query: dict[str, Any]) -> dict[str, str]:
     """A stored filter in the words of ``PairFilter``, whose default is another list."""
