@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models.functions import Now
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Run, WebhookDelivery, Worker
 from refinement.selectors.workers import ALIVE_FOR, SWEEPER
@@ -18,9 +21,9 @@ if TYPE_CHECKING:
     from refinement.selectors.metrics import Figures
 
 QUEUES = {
-    "teacher": "asks the teachers",
-    "student": "scores pairs",
-    "default": "imports and exports",
+    "teacher": gettext_noop("asks the teachers"),
+    "student": gettext_noop("scores pairs"),
+    "default": gettext_noop("imports and exports"),
 }
 LITTLE_DISK_BYTES = 2 * 1024**3
 LITTLE_DISK_PART = 0.05
@@ -47,35 +50,53 @@ def troubles(figures: Figures, *, broker_answers: bool) -> list[Trouble]:
 def _broker(answers: bool) -> list[Trouble]:
     if answers:
         return []
-    words = "The broker does not answer: workers hear of new work late, or not at all."
-    return [Trouble(words, "Start Valkey again, or correct SRT_BROKER_URL. Nothing is lost.")]
+    return [
+        Trouble(
+            gettext("The broker does not answer: workers hear of new work late, or not at all."),
+            gettext("Start Valkey again, or correct SRT_BROKER_URL. Nothing is lost."),
+        )
+    ]
 
 
 def _workers(figures: Figures) -> list[Trouble]:
     alive = {queue for worker in figures.workers for queue in worker.queues}
     found = []
-    for queue, does in QUEUES.items():
+    for queue in QUEUES:
         waiting = figures.waiting.get(queue, 0)
         if queue not in alive:
-            last = Worker.objects.filter(queues__icontains=queue).order_by("-seen_at").first()
-            seen = f"; the last one was seen at {last.seen_at:%H:%M on %d %B}" if last else ""
-            found.append(
-                Trouble(
-                    f"No {queue} worker lives, which {does}{seen}."
-                    + (f" Waiting for it: {waiting:,}." if waiting else ""),
-                    f"Start one: celery -A srt_web worker -Q {queue}. Its log says why it ended.",
-                )
-            )
+            found.append(_dead(queue, waiting))
         elif figures.oldest_wait.get(queue, 0) > LONG_WAIT_SECONDS and waiting:
             minutes = round(figures.oldest_wait[queue] / 60)
             found.append(
                 Trouble(
-                    f"Something has waited {minutes} minutes for a {queue} worker.",
-                    "They are all busy: start more of them, if it shall go faster.",
+                    gettext("Something has waited %(minutes)d minutes for a %(queue)s worker.")
+                    % {"minutes": minutes, "queue": queue},
+                    gettext("They are all busy: start more of them, if it shall go faster."),
                     grave=False,
                 )
             )
     return found
+
+
+def _dead(queue: str, waiting: int) -> Trouble:
+    sentences = [
+        gettext("No %(queue)s worker lives, which %(does)s.")
+        % {"queue": queue, "does": gettext(QUEUES[queue])}
+    ]
+    last = Worker.objects.filter(queues__icontains=queue).order_by("-seen_at").first()
+    if last:
+        at = timezone.localtime(last.seen_at)
+        sentences.append(
+            gettext("The last one was seen at %(time)s on %(day)s.")
+            % {"time": date_format(at, "H:i"), "day": date_format(at, "j F")}
+        )
+    if waiting:
+        sentences.append(gettext("Waiting for it: %(count)s.") % {"count": intcomma(waiting)})
+    return Trouble(
+        " ".join(sentences),
+        gettext("Start one: celery -A srt_web worker -Q %(queue)s. Its log says why it ended.")
+        % {"queue": queue},
+    )
 
 
 def _sweeper() -> list[Trouble]:
@@ -84,8 +105,11 @@ def _sweeper() -> list[Trouble]:
         return []
     return [
         Trouble(
-            "The sweeper does not run: what gets lost with a worker or the broker is not taken up.",
-            "Start celery -A srt_web beat, once, and a worker of the default queue.",
+            gettext(
+                "The sweeper does not run: what gets lost with a worker or the broker is not taken "
+                "up."
+            ),
+            gettext("Start celery -A srt_web beat, once, and a worker of the default queue."),
         )
     ]
 
@@ -96,9 +120,11 @@ def _disk(figures: Figures) -> list[Trouble]:
         return []
     return [
         Trouble(
-            f"The disk of the data folder is nearly full: {filesizeformat(free)} of "
-            f"{filesizeformat(total)} are left.",
-            "Delete datasets that nobody needs, or give it a larger disk, before uploads fail.",
+            gettext("The disk of the data folder is nearly full: %(free)s of %(total)s are left.")
+            % {"free": filesizeformat(free), "total": filesizeformat(total)},
+            gettext(
+                "Delete datasets that nobody needs, or give it a larger disk, before uploads fail."
+            ),
             grave=free < LITTLE_DISK_BYTES / 4,
         )
     ]
@@ -109,9 +135,17 @@ def _runs() -> list[Trouble]:
     told = Run.objects.filter(status__in=[Run.Status.RUNNING, Run.Status.PAUSED]).exclude(notice="")
     return [
         Trouble(
-            f"Run {run.pk} “{run.name}” ({run.get_status_display().lower()}, teacher "
-            f"“{run.teacher.name}”): {_one_line(run.notice)}",
-            "Mend what it says, then resume it." if run.status == Run.Status.PAUSED else "",
+            gettext("Run %(number)d “%(name)s” (%(status)s, teacher “%(teacher)s”): %(notice)s")
+            % {
+                "number": run.pk,
+                "name": run.name,
+                "status": run.get_status_display().lower(),
+                "teacher": run.teacher.name,
+                "notice": _one_line(run.notice),
+            },
+            gettext("Mend what it says, then resume it.")
+            if run.status == Run.Status.PAUSED
+            else "",
             grave=run.status == Run.Status.PAUSED,
         )
         for run in told.select_related("teacher")[:20]
@@ -127,8 +161,9 @@ def _webhooks() -> list[Trouble]:
         return []
     return [
         Trouble(
-            f"{given_up:,} webhook messages of the last day were not taken in ten tries.",
-            "Their owners see the answers under /api/v1/webhooks/…/deliveries.",
+            gettext("%(count)s webhook messages of the last day were not taken in ten tries.")
+            % {"count": intcomma(given_up)},
+            gettext("Their owners see the answers under /api/v1/webhooks/…/deliveries."),
             grave=False,
         )
     ]

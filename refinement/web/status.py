@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -40,7 +41,7 @@ def status(request: Request) -> HttpResponse:
         "queues": [
             {
                 "name": queue,
-                "does": does,
+                "does": gettext(does),
                 "workers": sum(queue in worker.queues for worker in now.workers),
                 "waiting": now.waiting[queue],
                 "in_work": now.in_work[queue],

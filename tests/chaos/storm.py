@@ -22,6 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from refinement.management.stopping import terminated_as_interrupted
 from tests.chaos.faults import WORKERS, Fault, plan
 from tests.chaos.house import LEASE_SECONDS, House
 from tests.environment import REPOSITORY
@@ -336,7 +337,10 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="srt-chaos-"))
     try:
-        return storm(folder, options)
+        with terminated_as_interrupted():
+            return storm(folder, options)
+    except KeyboardInterrupt:
+        return 130
     finally:
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)

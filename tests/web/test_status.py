@@ -51,7 +51,7 @@ def test_each_trouble_is_told_with_its_remedy(
     text = page(house)
     for words in (
         "The broker does not answer",
-        "No teacher worker lives, which asks the teachers; the last one was seen at",
+        "No teacher worker lives, which asks the teachers. The last one was seen at",
         "No student worker lives",
         "celery -A srt_web worker -Q default",
         "The sweeper does not run",
