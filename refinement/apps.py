@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.models.signals import post_migrate, pre_migrate
 
 
@@ -12,5 +13,9 @@ class RefinementConfig(AppConfig):
         from refinement.services import accounts
 
         accounts.listen()
+        if settings.OTEL_ENDPOINT:
+            from srt_web import tracing
+
+            tracing.start(settings.OTEL_ENDPOINT)
         pre_migrate.connect(make_way, sender=self, dispatch_uid="refinement.readmodel")
         post_migrate.connect(install, sender=self, dispatch_uid="refinement.readmodel")

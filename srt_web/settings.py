@@ -206,6 +206,9 @@ REVIEW_LEASE_SECONDS = env.float("SRT_REVIEW_LEASE_SECONDS", default=120.0)
 # What Prometheus sends as a bearer to /metrics; empty: only admins may look.
 METRICS_TOKEN = env.str("SRT_METRICS_TOKEN", default="")
 
+# A collector of OpenTelemetry, such as http://collector:4318; empty: nothing is traced.
+OTEL_ENDPOINT = env.str("SRT_OTEL_ENDPOINT", default="")
+
 # -- API -----------------------------------------------------------------------------------------
 API_REQUESTS_PER_MINUTE = env.int("SRT_API_REQUESTS_PER_MINUTE", default=600)
 CACHES = {

@@ -17,7 +17,7 @@ FOLDER = ROOT / "requirements"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 LOCKS = {  # the extras that each holds, beside the product's own dependencies
-    "product": [],
+    "product": ["otel"],
     "everything": sorted(set(EXTRAS) - {"bench"}),
     "bench": ["bench"],
 }
