@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from refinement.formats.writing.containers import safe_cell
 from refinement.models import BulkAct, Decision, SavedView
 from refinement.selectors import access
 from refinement.selectors.act_preview import act_preview
@@ -231,9 +232,7 @@ def _csv_lines(run: Run) -> Iterator[str]:
 
 def _harmless(value: object) -> object:
     """A name that begins like a formula must not be one in a spreadsheet."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    return safe_cell(value) if isinstance(value, str) else value
 
 
 # -- Views and flags ------------------------------------------------------------------------------

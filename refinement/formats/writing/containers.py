@@ -127,7 +127,7 @@ class Parquet(_Table):
 class Csv(_Table):
     """For spreadsheets: RFC 4180, with a byte order mark, and no cell is a formula.
 
-    A cell that a spreadsheet would run (it begins with = + - @ or a tab or return) gets an
+    A cell that a spreadsheet would run (it begins with = + - @, a tab or a new line) gets an
     apostrophe in front, and so does one that looks like the outcome of this, so that it can be
     undone: ``plain_cell``. What is neither text nor a number is JSON.
     """
@@ -183,7 +183,7 @@ CONTAINERS: dict[str, type[Container]] = {
     container.name: container for container in (JsonLines, JsonArray, Parquet, Csv, ExactCsv)
 }
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def safe_cell(text: str) -> str:
