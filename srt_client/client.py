@@ -5,6 +5,7 @@ from __future__ import annotations
 from srt_client.acts import Acts
 from srt_client.datasets import Datasets
 from srt_client.exports import Exports
+from srt_client.people import People
 from srt_client.policies import Policies
 from srt_client.projects import Projects
 from srt_client.review import Review
@@ -14,5 +15,5 @@ from srt_client.wire import Problem
 __all__ = ["Client", "Problem"]
 
 
-class Client(Projects, Datasets, Runs, Review, Acts, Policies, Exports):
+class Client(Projects, Datasets, Runs, Review, People, Acts, Policies, Exports):
     """Acts for the person whose token it has. One request at a time; make one a thread."""

@@ -27,11 +27,15 @@ class Review(Wire):
         action: str,
         *,
         candidate: int | None = None,
+        side: str = "",
         edit: dict[str, str] | None = None,
         seen: int | None = None,
     ) -> dict[str, Any]:
-        """``seen``: ``decision`` of the pair as you read it; then nobody is overruled unseen."""
-        body = {"action": action, "candidate": candidate, "edit": edit, "seen": seen}
+        """``seen``: ``decision`` of the pair as you read it; then nobody is overruled unseen.
+
+        ``side``: of a blind pair, in place of ``candidate``.
+        """
+        body = {"action": action, "candidate": candidate, "side": side, "edit": edit, "seen": seen}
         return self._json("POST", f"/runs/{run}/pairs/{pair}/decisions", body)
 
     def undo(self, run: int, pair: int) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from refinement.api.schemas import common as c
 from refinement.api.schemas.pairs import PairFilter, PairLine
 from refinement.models import Run, RunSample
 from refinement.selectors import access
-from refinement.selectors.queue import Queue
+from refinement.selectors.blind import BLIND_SHOWS
+from refinement.selectors.queue import Queue, QueueFilter, QueueLine
 from refinement.selectors.queue.lines import lines_of
+from refinement.selectors.review_sharing import plan_of
 from refinement.services import saved_views
 from refinement.services.flags import set_flag
 
@@ -30,13 +32,28 @@ def list_pairs(
     cursor: c.Cursor = "",
     limit: c.Limit = 100,
 ) -> Any:
-    """The pairs that can be reviewed, filtered and ordered as in the review room."""
+    """The pairs that can be reviewed, filtered and ordered as in the review room.
+
+    Of a run that is reviewed blind in the order of the file, with nothing but their numbers.
+    """
     run = run_for(request, run_id)
-    walk = Queue(run, filters.queue())
+    queue, blind = filters.queue(), plan_of(run).blind
+    if blind and (queue != QueueFilter(show=queue.show) or queue.show not in BLIND_SHOWS):
+        shows = ", ".join(BLIND_SHOWS)
+        raise Refused(422, f"This run is reviewed blind: list its pairs by show alone, of {shows}.")
+    walk = Queue(run, queue)
     around = _pair_at(run, cursor) if cursor else None
     ids = walk.first(limit + 1) if around is None else walk.beside(around, limit + 1)
     following = cursor_of(ids[limit - 1]) if len(ids) > limit else None
-    return {"items": lines_of(ids[:limit]), "next": following}
+    lines = lines_of(ids[:limit])
+    return {"items": [_numbered(line) for line in lines] if blind else lines, "next": following}
+
+
+def _numbered(line: QueueLine) -> dict[str, Any]:
+    """Without what would tell where a side is from."""
+    hidden = {"title": "", "margin": None, "mark": "", "edited": False}
+    told = {name: getattr(line, name) for name in ("run_sample_id", "position", "decided")}
+    return told | hidden
 
 
 def _pair_at(run: Run, cursor: str) -> RunSample:

@@ -11,23 +11,71 @@ from refinement.api.problems import Refused
 from refinement.api.schemas import common as c
 from refinement.api.schemas import review as s
 from refinement.method.pairs import Pair
-from refinement.models import Candidate
+from refinement.models import Candidate, RunSample
+from refinement.selectors import access
+from refinement.selectors.blind import FIELDS, is_blind, sides_of, without_others_edits
 from refinement.selectors.review import PairView, Version, pair_view
+from refinement.selectors.review_sharing import plan_of
 from refinement.services import decisions as services
+from refinement.services.judging import judge
 
 router = Router(tags=["review"])
 
 
 @router.get("/runs/{run_id}/pairs/{pair_id}", auth=READ, response=s.PairDetail)
 def get_pair(request: Request, run_id: c.Id, pair_id: c.Id) -> Any:
-    """Every version of a pair with its scores, the verdict, and what people said."""
-    return _detail(pair_view(pair_for(request, run_id, pair_id)))
+    """Every version of a pair with its scores, the verdict, and what people said.
+
+    Of a run that is reviewed blind: its sides alone, until the pair is decided.
+    """
+    pair = pair_for(request, run_id, pair_id)
+    view, sides = _seen(request, pair)
+    return _detail(view) if sides is None else _blind(view, sides)
+
+
+def _seen(request: Request, pair: RunSample) -> tuple[PairView, dict[str, Version] | None]:
+    """The pair as this person may see it; with the sides where it is blind."""
+    plan, role = plan_of(pair.run), access.role_of(request.user, pair.run.project)
+    view = without_others_edits(pair_view(pair), request.user, role, plan)
+    return view, sides_of(view, plan) if is_blind(plan, pair) else None
+
+
+def _blind(view: PairView, sides: dict[str, Version]) -> dict[str, Any]:
+    pair = view.run_sample
+    nothing = {"candidate": None, "criticism": "", "ifd": None, "r_ifd": None}
+    return {
+        **{name: getattr(pair, name) for name in ("position", "opinions")},
+        "id": pair.pk,
+        "blind": True,
+        "stage": "",
+        "state": "",
+        "error": "",
+        "mark": "",
+        "kept": None,
+        "verdict": "",
+        "decision": 0,
+        "history": [],
+        "comments": view.comments,
+        "versions": [
+            {
+                **{name: getattr(side.pair, name) for name in FIELDS},
+                "key": letter,
+                "name": letter,
+                "chosen": False,
+                "counts": False,
+                **nothing,
+            }
+            for letter, side in sides.items()
+        ],
+    }
 
 
 def _detail(view: PairView) -> dict[str, Any]:
     pair = view.run_sample
     return {
         "id": pair.pk,
+        "blind": False,
+        "opinions": pair.opinions,
         "position": pair.position,
         "stage": pair.stage,
         "state": pair.state,
@@ -67,21 +115,43 @@ def _version(version: Version) -> dict[str, Any]:
 )
 @once(s.DecisionOut)
 def decide(request: Request, run_id: c.Id, pair_id: c.Id, body: s.DecideIn) -> Any:
-    """Counts over the verdict from now on. 409: somebody decided since you looked."""
+    """Counts over the verdict from now on. 409: somebody decided since you looked.
+
+    Under a plan with several reviewers it is one of their opinions; of an owner it settles a pair
+    on which they differ.
+    """
     pair = pair_for(request, run_id, pair_id, at_least="reviewer")
-    candidate = None
-    if body.candidate is not None:
-        candidate = Candidate.objects.filter(pk=body.candidate, run_sample=pair).first()
-        if candidate is None:
-            raise Refused(422, "That candidate is not of this pair.")
-    return services.record_decision(
+    action, candidate = _meant(request, pair, body)
+    return judge(
         run_sample=pair,
         user=request.user,
-        action=body.action,
+        plan=plan_of(pair.run),
+        action=action,
         candidate=candidate,
         edit=Pair(**body.edit.model_dump()) if body.edit else None,
         seen=body.seen,
     )
+
+
+def _meant(request: Request, pair: RunSample, body: s.DecideIn) -> tuple[str, Candidate | None]:
+    """The action, and the candidate that an id or a side names. Raises Refused (422)."""
+    _, sides = _seen(request, pair)
+    if sides is not None:
+        if body.action == "drop":
+            return body.action, None
+        if body.side not in sides or body.action not in {"candidate", "edit"}:
+            raise Refused(422, "This pair is reviewed blind: take or edit a side, or drop it.")
+        found = sides[body.side].candidate
+        taken = body.action == "edit" or found is not None
+        return (body.action if taken else "original"), found
+    if body.side:
+        raise Refused(422, "This pair is not reviewed blind: it has no sides.")
+    if body.candidate is None:
+        return body.action, None
+    known = Candidate.objects.filter(pk=body.candidate, run_sample=pair).first()
+    if known is None:
+        raise Refused(422, "That candidate is not of this pair.")
+    return body.action, known
 
 
 @router.post("/runs/{run_id}/pairs/{pair_id}/undo", auth=REVIEW, response={201: s.DecisionOut})

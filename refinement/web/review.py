@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from refinement.models import Decision, RunSample
 from refinement.selectors import access
+from refinement.selectors.blind import is_blind, sides_of, without_others_edits
 from refinement.selectors.queue import Show
 from refinement.selectors.review import pair_view
 from refinement.selectors.review_sharing import plan_of
@@ -23,13 +24,11 @@ from refinement.services.decisions import DecisionConflict, add_comment, undo_de
 from refinement.services.errors import ServiceError
 from refinement.services.review_leases import hold
 from refinement.web.review_ahead import catch_up
-from refinement.web.review_blind import is_blind, sides_of
 from refinement.web.review_forms import DecisionForm
 from refinement.web.review_frame import empty_context
 from refinement.web.review_happened import Happened, Toast
 from refinement.web.review_page import room_context
 from refinement.web.review_saying import say, words_of
-from refinement.web.review_shared import without_others_edits
 from refinement.web.review_state import RoomState
 from refinement.web.review_ways import first_of, next_of, pair_for, state_of
 

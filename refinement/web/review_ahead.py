@@ -17,12 +17,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from refinement.selectors import access
+from refinement.selectors.blind import is_blind
 from refinement.selectors.opinions import last_opinion
 from refinement.selectors.queue import queue_counts, queue_window
 from refinement.selectors.review import last_own_decision, whole_pairs
 from refinement.selectors.review_sharing import others_at, plan_of
 from refinement.services.review_leases import take_up
-from refinement.web.review_blind import blind_queue, blind_state, is_blind
+from refinement.web.review_blind import blind_queue, blind_state
 from refinement.web.review_frame import frame, queue_list
 from refinement.web.review_happened import Happened
 from refinement.web.review_page import room_context

@@ -1,13 +1,11 @@
 """The room in blind mode: the versions of a pair as sides A, B, C, and no word of their origin.
 
-The order of the sides follows from the plan's seed and the pair, so that a reload, a second
-reviewer and the form that comes back all mean the same by "B". Nothing that tells a side's origin
-goes into the page: no score, verdict, criticism, id, length of list or title of the queue.
+Nothing that tells a side's origin goes into the page: no score, verdict, criticism, id, length of
+list or title of the queue.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Decision
+from refinement.selectors.blind import BLIND_SHOWS, FIELDS, sides_of
 from refinement.selectors.queue import Order, QueueFilter, Show, queue_window
 from refinement.web.diff import Change, Segment, diff_words
 from refinement.web.review_texts import TITLES
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
     from refinement.selectors.review import PairView, Version
     from refinement.web.review_happened import Happened
     from refinement.web.review_state import RoomState
-
-LETTERS = "ABCDEFGHI"
-BLIND_SHOWS = (Show.UNDECIDED, Show.DECIDED, Show.ALL)
-_FIELDS = ("instruction", "input", "response")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +47,10 @@ class Side:
     passages: list[Passage]
 
 
-def is_blind(plan: ReviewPlan, run_sample: RunSample) -> bool:
-    """Blind until the pair has a decision that counts."""
-    return plan.blind and run_sample.decision_id is None
-
-
 def blind_state(state: RoomState) -> RoomState:
     """The state without what would sort or filter pairs by a score or a verdict."""
     show = state.queue.show if state.queue.show in BLIND_SHOWS else Show.UNDECIDED
     return replace(state, queue=QueueFilter(show=show, order=Order.POSITION), against="original")
-
-
-def sides_of(view: PairView, plan: ReviewPlan) -> dict[str, Version]:
-    """The different versions of a pair by letter, shuffled by the plan's seed; edits stand last."""
-    seen: dict[tuple[str, ...], Version] = {}
-    for version in view.versions:
-        seen.setdefault(tuple(getattr(version.pair, name) for name in _FIELDS), version)
-    place = view.run_sample.position
-
-    def rank(version: Version) -> tuple[bool, bytes]:
-        key = f"{plan.seed}:{place}:{version.key}"
-        return version.is_edit, hashlib.sha256(key.encode()).digest()
-
-    return dict(zip(LETTERS, sorted(seen.values(), key=rank), strict=False))
-
-
-def letter_of(sides: dict[str, Version], candidate_id: int | None) -> str:
-    """Under which letter a candidate (``None``: the original) stands; empty if under none."""
-    for letter, version in sides.items():
-        if (version.candidate.pk if version.candidate else None) == candidate_id:
-            return letter
-    return ""
 
 
 def blind_context(
@@ -145,7 +113,7 @@ def _drawn(sides: dict[str, Version]) -> list[Side]:
         other = versions[place - 1] if place else versions[min(1, len(versions) - 1)]
         passages = [
             _passage(name, getattr(version.pair, name), getattr(other.pair, name))
-            for name in _FIELDS
+            for name in FIELDS
             if name != "input" or any(v.pair.input for v in versions)
         ]
         drawn.append(Side(letter=letter, version=version, passages=passages))

@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refinement.models import TokenWish
+from refinement.selectors.blind import is_blind, without_others_edits
 from refinement.selectors.queue import queue_counts, queue_window
 from refinement.selectors.review import last_own_decision, pair_view
 from refinement.selectors.review_sharing import plan_of
-from refinement.web.review_blind import blind_context, blind_state, is_blind
+from refinement.web.review_blind import blind_context, blind_state
 from refinement.web.review_choices import accept_means, edit_base, offers_of
 from refinement.web.review_figures import choice_cards, score_table
 from refinement.web.review_frame import frame, queue_list
-from refinement.web.review_shared import sharing_context, without_others_edits
+from refinement.web.review_shared import sharing_context
 from refinement.web.review_state import Layout
 from refinement.web.review_tabs import base_tabs, layout_tabs, version_tabs
 from refinement.web.review_texts import base_of, texts_of

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from refinement.selectors.blind import is_blind, letter_of, sides_of, visible_opinions
 from refinement.selectors.opinions import current_opinions, last_opinion, outcome_of
 from refinement.selectors.review_sharing import others_at
-from refinement.web.review_blind import is_blind, letter_of, said_blind, sides_of
+from refinement.web.review_blind import said_blind
 
 if TYPE_CHECKING:
     from refinement.models import Opinion, ReviewPlan, User
@@ -33,8 +34,7 @@ def sharing_context(
     given = current_opinions(pair) if several else []
     complete = pair.decision_id is not None or len(given) >= plan.reviewers_per_pair
     owner, may_decide = role == "owner", role in ("reviewer", "owner")
-    sees_all = pair.decision_id is not None or (complete and owner)
-    visible = [o for o in given if sees_all or o.user_id == user.pk]
+    visible = visible_opinions(pair, user, role, plan) if several else []
     sides = sides_of(view, plan) if is_blind(plan, pair) else None
     return {
         "plan": plan,
@@ -49,24 +49,6 @@ def sharing_context(
         "settles": several and complete and owner and pair.decision_id is None,
         "last_opinion": last_opinion(pair.run, user) if several and may_decide else None,
     }
-
-
-def without_others_edits(
-    view: PairView, user: User, role: access.Role | None, plan: ReviewPlan
-) -> PairView:
-    """Without the texts that colleagues wrote, while their opinions are none of this person's."""
-    pair = view.run_sample
-    if plan.reviewers_per_pair == 1 or pair.decision_id is not None:
-        return view
-    if role == "owner" and pair.opinions >= plan.reviewers_per_pair:
-        return view
-    kept = [
-        version
-        for version in view.versions
-        if not version.is_edit
-        or (version.candidate is not None and version.candidate.created_by_id == user.pk)
-    ]
-    return replace(view, versions=kept, by_key={version.key: version for version in kept})
 
 
 def _words(opinion: Opinion, sides: dict[str, Any] | None) -> str:

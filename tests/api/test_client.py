@@ -68,13 +68,15 @@ def test_what_the_docs_say_works_as_they_say(product: Product, tmp_path: Path) -
     rows = [json.loads(line) for line in (tmp_path / "selected.jsonl").read_text().splitlines()]
     assert len(rows) == 3
     assert {"instruction", "output", "srt"} <= set(rows[0])
-    first, check = blocks("python")
+    shared, first, check = blocks("python")
     said = run(product, [sys.executable, "-c", first], tmp_path, env)
     assert "Only a running run can be paused; this one is complete." in said
     assert Decision.objects.filter(act=None).count() == 1
     act = BulkAct.objects.get()
     assert (act.status, act.done, act.undone) == ("undone", 3, 3)
     assert len((tmp_path / "again.jsonl").read_text().splitlines()) == 2
+    run(product, [sys.executable, "-c", shared], tmp_path, env)
+    assert not Run.objects.get().run_samples.filter(decision=None).exists()
     compile(check, "docs/api.md", "exec")  # run by tests/pipeline/test_webhooks.py
     assert Run.objects.get().status == "complete"
 

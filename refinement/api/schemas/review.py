@@ -1,11 +1,13 @@
 """Pairs, and what people say of them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from ninja import Field, Schema
 
 from refinement.api.schemas.common import BIGGEST_ID, Body, Id, Text
+from refinement.models import Opinion
+from refinement.selectors.review_sharing import plan_of
 
 
 class VersionOut(Schema):
@@ -25,11 +27,34 @@ class VersionOut(Schema):
 
 
 class DecisionOut(Schema):
+    """``opinion``: under a plan with several reviewers it is one of their opinions, and decides
+    once all are in and agree. While the pair is blind it does not tell what the side was."""
+
     id: int
     action: str
     user: str = Field(alias="user.username")
-    candidate: int | None = Field(alias="candidate_id")
+    candidate: int | None
+    opinion: bool = False
     created_at: datetime
+
+    @staticmethod
+    def resolve_opinion(said: Any) -> bool:
+        return isinstance(said, Opinion)
+
+    @staticmethod
+    def resolve_action(said: Any) -> str:
+        chose = said.action in {"accept", "original", "candidate"}
+        return "side" if chose and _is_hidden(said) else str(said.action)
+
+    @staticmethod
+    def resolve_candidate(said: Any) -> int | None:
+        found: int | None = None if _is_hidden(said) else said.candidate_id
+        return found
+
+
+def _is_hidden(said: Any) -> bool:
+    """Opinions stand where nothing is decided, as far as their author may know."""
+    return isinstance(said, Opinion) and plan_of(said.run_sample.run).blind
 
 
 class CommentIn(Body):
@@ -44,6 +69,11 @@ class CommentOut(Schema):
 
 
 class PairDetail(Schema):
+    """``blind``: the versions are sides A, B, C by chance, and nothing tells where they are from.
+    ``opinions``: how many were given, of a plan with several reviewers."""
+
+    blind: bool
+    opinions: int
     id: int
     position: int
     stage: str
@@ -65,10 +95,13 @@ class EditIn(Body):
 
 
 class DecideIn(Body):
-    """``seen``: the id of the decision that counted when you looked (0: none), or null for any."""
+    """``seen``: the id of the decision that counted when you looked (0: none), or null for any.
+    ``side``: of a blind pair in place of ``candidate``, with the action ``candidate``; with
+    ``edit``, what it started from."""
 
     action: Literal["accept", "original", "candidate", "edit", "drop"]
     candidate: Id | None = None
+    side: Literal["", "A", "B", "C", "D", "E", "F", "G", "H", "I"] = ""
     edit: EditIn | None = None
     seen: int | None = Field(None, ge=0, le=BIGGEST_ID)
 
