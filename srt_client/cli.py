@@ -11,7 +11,7 @@ import os
 import sys
 
 from srt_client.client import Client, Problem
-from srt_client.verbs import daily, exports, imports, policies, review
+from srt_client.verbs import daily, exports, imports, policies, review, trials
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="srt", description="srt-web from the command line. SRT_URL and SRT_TOKEN say where."
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for subject in (imports, daily, review, policies, exports):
+    for subject in (imports, trials, daily, review, policies, exports):
         subject.add(verbs)
     return parser
 

@@ -10,10 +10,11 @@ from srt_client.policies import Policies
 from srt_client.projects import Projects
 from srt_client.review import Review
 from srt_client.runs import Runs
+from srt_client.trials import Trials
 from srt_client.wire import Problem
 
 __all__ = ["Client", "Problem"]
 
 
-class Client(Projects, Datasets, Runs, Review, People, Acts, Policies, Exports):
+class Client(Projects, Datasets, Trials, Runs, Review, People, Acts, Policies, Exports):
     """Acts for the person whose token it has. One request at a time; make one a thread."""

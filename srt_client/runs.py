@@ -28,8 +28,19 @@ class Runs(Wire):
         """``action``: pause, resume or cancel."""
         return self._json("POST", f"/runs/{run}/{action}")
 
-    def retry(self, run: int) -> int:
-        return int(self._json("POST", f"/runs/{run}/retry", {})["count"])
+    def retry(self, run: int, *, reason: str = "") -> int:
+        """Put what failed, or what failed for a reason, back to work; how many pairs."""
+        return int(self._json("POST", f"/runs/{run}/retry", {"reason": reason})["count"])
+
+    def set_budget(
+        self, run: int, *, tokens: int | None = None, cost: str | None = None
+    ) -> dict[str, Any]:
+        """None: no bound."""
+        return self._json("POST", f"/runs/{run}/budget", {"tokens": tokens, "cost": cost})
+
+    def next_round(self, run: int) -> dict[str, Any]:
+        """What the run selects now as a dataset, to start a further run from."""
+        return self._json("POST", f"/runs/{run}/next-round")
 
     def watch(self, run: int) -> Iterator[dict[str, Any]]:
         """How the run stands, each time that something changed, until it has ended."""

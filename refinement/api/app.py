@@ -26,6 +26,7 @@ from refinement.api import (
     review,
     runs,
     server,
+    trials,
     uploads,
 )
 from refinement.api.auth import LEFT
@@ -85,6 +86,7 @@ for module in (
     datasets,
     uploads,
     imports,
+    trials,
     runs,
     pairs,
     review,

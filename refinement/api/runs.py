@@ -17,11 +17,14 @@ from refinement.api.paging import page_of
 from refinement.api.problems import Refused
 from refinement.api.schemas import common as c
 from refinement.api.schemas import runs as s
+from refinement.api.schemas.datasets import DatasetOut
+from refinement.api.schemas.trials import prompt_set
 from refinement.models import Endpoint, Run, RunSample, Student
 from refinement.selectors.failures import failed_sample
 from refinement.selectors.runs import failed_samples, run_progress
 from refinement.services import models_registry, priorities
 from refinement.services import runs as services
+from refinement.services.rounds import take_selection
 
 router = Router(tags=["runs"])
 T = TypeVar("T")
@@ -58,6 +61,8 @@ def start_run(request: Request, project_id: c.Id, body: s.RunIn) -> Any:
         protocol=body.protocol,
         template=body.template,
         limit=body.limit,
+        prompts=prompt_set(body.prompts),
+        reuse=body.reuse,
         budget_tokens=body.budget_tokens,
         budget_cost=body.budget_cost,
         priority=body.priority,
@@ -184,11 +189,28 @@ def set_priority(request: Request, run_id: c.Id, body: s.PriorityIn) -> Any:
     return run
 
 
+@router.post("/runs/{run_id}/budget", auth=WRITE, response=s.RunOut)
+def set_budget(request: Request, run_id: c.Id, body: s.BudgetIn) -> Any:
+    """From the next question on. A run that its budget had paused goes on."""
+    run = run_for(request, run_id, at_least="owner")
+    services.set_budget(run=run, tokens=body.tokens, cost=body.cost)
+    return run
+
+
+@router.post(
+    "/runs/{run_id}/next-round", auth=WRITE, response={201: DatasetOut}, openapi_extra=HEADER
+)
+@once(DatasetOut)
+def next_round(request: Request, run_id: c.Id) -> Any:
+    """What the run selects now as a dataset, to start a further run from."""
+    return take_selection(run=run_for(request, run_id, at_least="owner"), user=request.user)
+
+
 @router.post("/runs/{run_id}/retry", auth=WRITE, response=c.Count)
 def retry_failed(request: Request, run_id: c.Id, body: s.RetryIn) -> Any:
     run = run_for(request, run_id, at_least="owner")
     row = None if body.pair is None else failed_sample(run, body.pair)
-    return {"count": services.retry_failed(run=run, run_sample=row)}
+    return {"count": services.retry_failed(run=run, run_sample=row, reason=body.reason)}
 
 
 @router.get("/runs/{run_id}/failures", auth=READ, response=c.Page[s.FailureOut])

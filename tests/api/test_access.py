@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from refinement.api.app import api
-from refinement.models import AuditEvent, BulkAct, Push, SavedView, Webhook
+from refinement.models import AuditEvent, BulkAct, Push, SavedView, Trial, Webhook
 from refinement.services.chunks import begin_upload
 from refinement.services.tokens import revoke_token
 from tests.api.conftest import Caller, caller
@@ -100,6 +100,10 @@ CALLS = [
     Call("post", P + "/server-folder", OWNERS | {"owner": 403}, lambda _: {"path": "a.jsonl"}),
     Call("get", D + "/rejected", MEMBERS),
     Call("get", D + "/rejected.jsonl", MEMBERS),
+    Call("get", "/prompts", EVERYBODY),
+    Call("post", P + "/trials/preview", OWNERS, lambda house: {"dataset": house.dataset.pk}),
+    Call("post", P + "/trials", OWNERS, lambda house: {"dataset": house.dataset.pk}),
+    Call("get", "/trials/{trial_id}", OWNERS),
     Call("get", P + "/runs", MEMBERS),
     Call("post", P + "/runs", OWNERS, lambda house: {"dataset": house.dataset.pk}),
     Call("get", R, MEMBERS),
@@ -110,6 +114,8 @@ CALLS = [
     Call("post", R + "/cancel", OWNERS),
     Call("post", R + "/priority", OWNERS, lambda _: {"priority": "high"}),
     Call("post", R + "/retry", OWNERS, lambda _: {}),
+    Call("post", R + "/budget", OWNERS, lambda _: {"tokens": 100_000, "cost": None}),
+    Call("post", R + "/next-round", OWNERS),
     Call("get", R + "/pairs", MEMBERS),
     Call("get", PAIR, MEMBERS),
     Call("post", PAIR + "/decisions", REVIEWERS, lambda _: {"action": "drop", "seen": 0}),
@@ -206,7 +212,14 @@ def place(house: House) -> Callable[[Call], str]:
     push = Push.objects.create(
         export=house.export, repository="me/pairs", token_variable="HF_TOKEN"
     )
+    trial = Trial.objects.create(
+        project=house.room.project,
+        dataset=house.dataset,
+        teacher=house.room.run.teacher,
+        config={"teacher": {"base_url": "http://t/v1", "model": "m"}, "prompts": {}},
+    )
     ids = {
+        "trial_id": trial.pk,
         "name": "train.jsonl",
         "push_id": push.pk,
         "upload_id": upload.pk,

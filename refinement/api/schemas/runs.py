@@ -8,6 +8,7 @@ from ninja import Field, Schema
 
 from refinement.api.schemas.common import Body, Id, Text
 from refinement.api.schemas.policies import PolicyIn
+from refinement.api.schemas.trials import Prompts
 
 Priority = Literal["low", "normal", "high"]  # beside other running runs
 
@@ -23,6 +24,8 @@ class RunIn(Body):
     budget_tokens: Id | None = Field(None, description="Null: no bound")
     budget_cost: Decimal | None = Field(None, gt=0, max_digits=16, decimal_places=8)
     priority: Priority = "normal"
+    prompts: Prompts = Field(default_factory=dict, description="Those in other words")
+    reuse: bool = Field(True, description="Answer from storage what this teacher was asked before")
     policy: PolicyIn = Field(default_factory=lambda: PolicyIn.model_validate({}))
 
 
@@ -36,6 +39,13 @@ class RunOut(Schema):
     priority: str
     created_at: datetime
     finished_at: datetime | None
+
+
+class BudgetIn(Body):
+    """Null: no bound. No question begins that could pass it."""
+
+    tokens: Id | None
+    cost: Decimal | None = Field(gt=0, max_digits=16, decimal_places=8)
 
 
 class PriorityIn(Body):
@@ -70,6 +80,7 @@ class RunDetail(RunOut):
 
 class RetryIn(Body):
     pair: Id | None = Field(None, description="Left out: all that failed")
+    reason: Text = Field("", max_length=40, description="Only what failed for it")
 
 
 class FailureOut(Schema):
