@@ -38,10 +38,10 @@ def in_templates() -> Iterator[str]:
     for path in sorted((BASE / "templates").rglob("*.html")):
         template = engine.get_template(str(path.relative_to(BASE / "templates")))
         for node in template.nodelist.get_nodes_by_type(TranslateNode):
-            if isinstance(node.filter_expression.var, str):
-                yield node.filter_expression.var
-            elif (literal := getattr(node.filter_expression.var, "literal", None)) is not None:
-                yield literal
+            text = node.filter_expression.var
+            text = text if isinstance(text, str) else getattr(text, "literal", None)
+            if text is not None:
+                yield text.replace("%", "%%")  # as Django looks it up
         for node in template.nodelist.get_nodes_by_type(BlockTranslateNode):
             yield block_text(node)
 
