@@ -35,12 +35,10 @@ demo: $(STAMP) ## refine 24 bundled pairs, then show them in the browser (ARGS=-
 up: $(STAMP) ## start everything embedded: web, workers, broker, teacher
 	@$(BIN)/python manage.py up $(ARGS)
 
-# Much of the time is waiting for processes that tests start, so three at once keep two cores busy.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
-
 test: $(STAMP) ## run every test on SQLite, then those that meet the database on PostgreSQL
-	$(PYTEST) $(ARGS)
-	SRT_TEST_DATABASE=postgres $(PYTEST) tests/services tests/selectors tests/pipeline $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	SRT_TEST_DATABASE=postgres $(BIN)/python -m pytest -n 2 --dist loadscope \
+	  tests/services tests/selectors tests/pipeline $(ARGS)
 
 chaos: $(STAMP) ## break everything 50 times while 500 samples are refined (ARGS="--seed 2": other blows)
 	$(BIN)/python -m tests.chaos.storm $(ARGS)

@@ -25,16 +25,6 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
-# Modules with these marks take the longest, mostly waiting.
-SLOW = ("processes", "browser", "real_model")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow modules first, so that short ones fill the gaps at the end."""
-    slow = {item.path for item in items if any(item.get_closest_marker(mark) for mark in SLOW)}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture(autouse=True)
 def _first_language() -> Iterator[None]:
     """A request answered in German leaves the thread speaking it; the next test is told English."""

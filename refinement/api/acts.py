@@ -17,6 +17,7 @@ from refinement.api.schemas.pairs import PairFilter
 from refinement.models import BulkAct, Decision, Run
 from refinement.selectors import access
 from refinement.selectors.act_preview import act_preview
+from refinement.selectors.blind import acts_need
 from refinement.selectors.history import decisions_of, history_records
 from refinement.selectors.review_sharing import reviewers_of
 from refinement.services import bulk_acts as services
@@ -27,7 +28,7 @@ router = Router(tags=["acts"])
 @router.get("/runs/{run_id}/acts/preview", auth=READ, response=s.ActPreview)
 def preview_act(request: Request, run_id: c.Id, filters: Query[PairFilter]) -> Any:
     """How many pairs an act on this filter would touch, and a few of them."""
-    return act_preview(run_for(request, run_id, at_least="reviewer"), filters.queue())
+    return act_preview(_run_to_act_on(request, run_id), filters.queue())
 
 
 @router.get("/runs/{run_id}/acts", auth=READ, response=c.Page[s.ActOut])
@@ -40,10 +41,11 @@ def list_acts(request: Request, run_id: c.Id, cursor: c.Cursor = "", limit: c.Li
 def start_act(request: Request, run_id: c.Id, body: s.ActIn) -> Any:
     """Act on all pairs of a filter. A worker does it; it can be undone as a whole.
 
-    ``assign`` is for owners.
+    ``assign`` is for owners, and under a blind plan all of it.
     """
-    role: access.Role = "owner" if body.action == "assign" else "reviewer"
-    run = run_for(request, run_id, at_least=role)
+    run = _run_to_act_on(request, run_id)
+    if body.action == "assign":
+        run_for(request, run_id, at_least="owner")
     people = {user.get_username(): user for user in reviewers_of(run.project)}
     return services.start_act(
         run=run,
@@ -72,6 +74,11 @@ def undo_act(request: Request, run_id: c.Id, act_id: c.Id) -> Any:
         run_for(request, run_id, at_least="owner")
     services.undo_act(act=act, user=request.user)
     return _act(run, act_id)
+
+
+def _run_to_act_on(request: Request, run_id: int) -> Run:
+    run = run_for(request, run_id, at_least="reviewer")
+    return run_for(request, run_id, at_least=acts_need(run))
 
 
 def _acts(run: Run) -> Any:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from refinement.selectors.opinions import current_opinions
 from refinement.selectors.queue.filters import Show
+from refinement.selectors.review_sharing import plan_of
 
 if TYPE_CHECKING:
-    from refinement.models import Opinion, ReviewPlan, RunSample, User
+    from refinement.models import Opinion, ReviewPlan, Run, RunSample, User
     from refinement.selectors import access
     from refinement.selectors.review import PairView, Version
 
@@ -26,6 +27,11 @@ FIELDS = ("instruction", "input", "response")
 def is_blind(plan: ReviewPlan, run_sample: RunSample) -> bool:
     """Blind until the pair has a decision that counts."""
     return plan.blind and run_sample.decision_id is None
+
+
+def acts_need(run: Run) -> access.Role:
+    """Who may act on whole lists. Under a blind plan owners: a list tells what verdicts say."""
+    return "owner" if plan_of(run).blind else "reviewer"
 
 
 def sides_of(view: PairView, plan: ReviewPlan) -> dict[str, Version]:

@@ -18,6 +18,7 @@ from refinement.formats.writing.containers import safe_cell
 from refinement.models import BulkAct, Decision, SavedView
 from refinement.selectors import access
 from refinement.selectors.act_preview import act_preview
+from refinement.selectors.blind import acts_need
 from refinement.selectors.history import COLUMNS, bulk_acts, history_page, history_records
 from refinement.selectors.queue import QueueFilter
 from refinement.selectors.review_sharing import reviewers_of
@@ -62,6 +63,7 @@ ACTS = {
 def act(request: Request, run_id: int) -> HttpResponse:
     """What an act would touch, and then the act itself."""
     run = access.run_for(request.user, run_id, at_least="reviewer")
+    access.run_for(request.user, run_id, at_least=acts_need(run))
     queue = QueueFilter.from_query(request.GET)
     if request.method == "GET":
         return _act_page(request, run, queue)

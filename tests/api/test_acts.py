@@ -9,9 +9,12 @@ import pytest
 
 from refinement.models import BulkAct, Decision, RunSample
 from refinement.services.bulk_acts import perform
+from refinement.services.review_plans import set_plan
 from tests.api.conftest import Caller, caller
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from tests.web.conftest import House
 
 
@@ -78,6 +81,22 @@ def test_only_owners_assign_and_undo_what_others_did(
     assert reviewer("post", f"{place}/acts/{act['id']}/undo").status_code == 403
     unknown = owner("post", place + "/acts", {"action": "assign", **body, "assignee": "nobody"})
     assert "Choose somebody" in unknown.json()["detail"]
+
+
+def test_under_a_blind_plan_lists_are_for_owners(
+    house: House, owner: Caller, place: str, client: Client
+) -> None:
+    set_plan(run=house.room.run, reviewers_per_pair=2, blind=True, seed=1, by=house.room.owner)
+    act = {"action": "drop", "filter": {"show": "kept"}, "expected": 9}
+    reviewer = caller(house.room.reviewer)
+    assert reviewer("get", place + "/acts/preview?show=kept").status_code == 403
+    assert reviewer("post", place + "/acts", act).status_code == 403
+    assert owner("get", place + "/acts/preview?show=kept").status_code == 200
+    client.force_login(house.room.reviewer)
+    assert client.get(f"{place}/bulk?show=kept").status_code == 403
+    client.force_login(house.room.owner)
+    assert client.get(f"{place}/bulk?show=kept").status_code == 200
+    assert not BulkAct.objects.exists()
 
 
 def test_history_and_the_way_back_to_a_point(house: House, owner: Caller, place: str) -> None:
