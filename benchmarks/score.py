@@ -55,7 +55,7 @@ if __name__ == "__main__":
         student = chosen if dtype == chosen.dtype else Student.load(exact)
         own.append(Contestant(f"ours, {dtype}", lambda a=student: ours(a, pairs, template)))
     if not harness:
-        print("lm_eval is not here: pip install -c constraints.txt -e '.[bench]' adds it.\n")
+        print("lm_eval is not here: make bench installs it.\n")
 
     field = [*plain, *harness[-1:], *own]
     threads = torch.get_num_threads()
