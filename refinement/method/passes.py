@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 # Settings that end what a token sees: longer sequences go the padded way, where the model's own
 # masks are used.
 WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "local_attention")
+# What a model raises that cannot be packed, and a torch that brings no attention for packs.
+UNPACKABLE = (NotImplementedError, RuntimeError, TypeError, ValueError, ImportError)
 
 
 class Pass(Protocol):
@@ -135,10 +137,11 @@ def packs(model: Any, padded: Padded) -> Packed | None:
         return way.states(spans)
 
     try:
-        if not _agree(lambda: way.states(spans), expected):
+        if not _agree(lambda: way.states(spans), expected, or_raises=UNPACKABLE):
             return None
         if model.device.type == "cuda":
-            way.compiled = _agree(compiled, expected)
+            # A compiler raises anything, and the layers also run as they are.
+            way.compiled = _agree(compiled, expected, or_raises=(Exception,))
             if not way.compiled:
                 leave_layers(model)
         return way
@@ -146,11 +149,16 @@ def packs(model: Any, padded: Padded) -> Packed | None:
         use_attention(model, padded.attention)
 
 
-def _agree(find: Callable[[], torch.Tensor], expected: torch.Tensor) -> bool:
+def _agree(
+    find: Callable[[], torch.Tensor],
+    expected: torch.Tensor,
+    *,
+    or_raises: tuple[type[Exception], ...],
+) -> bool:
     """Whether states (targets, hidden) are found, and are the expected ones."""
     try:
         found = find()
-    except Exception as error:  # noqa: BLE001 -- a compiler raises anything; there is another way
+    except or_raises as error:
         logger.info("sequences cannot go through the model so: %s", error)
         return False
     # As a whole, for single values of a state may be a hundred times the others.

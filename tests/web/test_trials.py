@@ -16,23 +16,15 @@ from refinement.models import Dataset, Run, RunSample, Trial
 from refinement.pipeline.trials import try_teacher
 from refinement.services import budget, decisions, runs
 from tests.pipeline.conftest import student_path, teacher, wakes
-from tests.pipeline.world import World, make_world, questions
+from tests.pipeline.conftest import taught_world as world
+from tests.pipeline.world import World, questions
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from django.http import HttpResponse
 
     from tests.fake_teacher import FakeTeacher
 
-__all__ = ["student_path", "teacher", "wakes"]
-
-
-@pytest.fixture
-def world(
-    transactional_db: None, student_path: Path, teacher: FakeTeacher, wakes: list[tuple[str, int]]
-) -> World:
-    return make_world(student_path=student_path, base_url=teacher.base_url)
+__all__ = ["student_path", "teacher", "wakes", "world"]
 
 
 @pytest.fixture
