@@ -19,7 +19,7 @@ from refinement.models import (
     User,
 )
 from refinement.services.models_registry import embedded_student, embedded_teacher
-from refinement.services.runs import run_config
+from refinement.services.starting import run_config
 
 if TYPE_CHECKING:
     from django.db.models import Model

@@ -47,7 +47,7 @@ from refinement.models import (  # noqa: E402
 )
 from refinement.pipeline.teaching import teach  # noqa: E402
 from refinement.services.dispatch import delivered_to  # noqa: E402
-from refinement.services.runs import run_config  # noqa: E402
+from refinement.services.starting import run_config  # noqa: E402
 
 QUESTION = [{"role": "user", "content": "Criticise this record. " * 40}]
 WARM_UP_SECONDS = 3.0

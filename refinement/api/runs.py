@@ -22,7 +22,7 @@ from refinement.api.schemas.trials import prompt_set
 from refinement.models import Endpoint, Run, RunSample, Student
 from refinement.selectors.failures import failed_sample
 from refinement.selectors.runs import failed_samples, run_progress
-from refinement.services import models_registry, priorities
+from refinement.services import models_registry, priorities, starting
 from refinement.services import runs as services
 from refinement.services.rounds import take_selection
 
@@ -50,7 +50,7 @@ def list_runs(
 def start_run(request: Request, project_id: c.Id, body: s.RunIn) -> Any:
     """All that shapes the result is frozen in the run when it begins."""
     project = project_for(request, project_id, at_least="owner")
-    return services.start_run(
+    return starting.start_run(
         project=project,
         dataset=_found(project.datasets.filter(pk=body.dataset).first(), "dataset"),
         teacher=_teacher(body.teacher),

@@ -17,7 +17,8 @@ from refinement.models import Dataset, Project, Run, User
 from refinement.services.datasets import create_dataset
 from refinement.services.models_registry import embedded_student, embedded_teacher
 from refinement.services.projects import create_project
-from refinement.services.runs import resume_run, run_config, start_run
+from refinement.services.runs import resume_run
+from refinement.services.starting import run_config, start_run
 
 PAIRS = Path(__file__).resolve().parents[1] / "demo" / "pairs.jsonl"
 USERNAME = "demo"

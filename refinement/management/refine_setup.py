@@ -16,7 +16,7 @@ from refinement.embedded.model import ensure_embedded_model
 from refinement.method.specs import PolicySpec, Spec, StudentSpec, TeacherSpec
 from refinement.method.teacher import check
 from refinement.models import Dataset, Endpoint, Membership, Project, Run, Student, User
-from refinement.services import runs
+from refinement.services import runs, starting
 from refinement.services.datasets import create_dataset, import_dataset
 from refinement.services.dispatch import delivered_to
 from refinement.services.errors import ServiceError
@@ -124,7 +124,7 @@ def find_run(
 
     ``budget`` has the two bounds of ``start_run``; one that is given replaces that of an open run.
     """
-    config = runs.run_config(
+    config = starting.run_config(
         teacher=teacher, student=student, policy=policy, protocol=protocol, template=template
     )
     samples = min(limit or dataset.sample_count, dataset.sample_count)
@@ -133,7 +133,7 @@ def find_run(
         if _same(run.config, config) and run.run_samples.count() == samples:
             _set_budget(run, budget)
             return run, True
-    run = runs.start_run(
+    run = starting.start_run(
         project=dataset.project,
         dataset=dataset,
         teacher=teacher,

@@ -22,6 +22,7 @@ from refinement.services import models_registry
 from refinement.services import runs as services
 from refinement.services.errors import ServiceError
 from refinement.services.self_improvement import teacher_that_is
+from refinement.services.starting import start_run
 from refinement.services.submissions import AlreadySent, new_token, sent_once
 from refinement.web import run_page
 from refinement.web.forms import RetryForm, RunForm, add_service_error
@@ -82,7 +83,7 @@ def _start(
         if money["teacher_is_student"]:
             data["teacher"] = teacher_that_is(data["student"])
         with sent_once(token=data["token"], user=request.user) as submission:
-            run = services.start_run(
+            run = start_run(
                 project=project,
                 dataset=data["dataset"],
                 teacher=data["teacher"],

@@ -19,7 +19,7 @@ from refinement.formats.writing.containers import plain_cell
 from refinement.method.specs import PolicySpec
 from refinement.models import Dataset, Endpoint, Project, Run, Student, User
 from refinement.services.projects import create_project
-from refinement.services.runs import start_run
+from refinement.services.starting import start_run
 from tests import fake_teacher
 from tests.browser.product import Product
 from tests.fake_teacher import FakeTeacher, Settings

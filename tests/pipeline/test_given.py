@@ -15,7 +15,7 @@ from refinement.pipeline.scoring import score
 from refinement.services.datasets import create_dataset, import_dataset, start_import
 from refinement.services.errors import ServiceError
 from refinement.services.models_registry import given_teacher
-from refinement.services.runs import start_run
+from refinement.services.starting import start_run
 
 if TYPE_CHECKING:
     from pathlib import Path

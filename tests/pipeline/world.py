@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from refinement.method.specs import PolicySpec
 from refinement.models import Dataset, Endpoint, Project, Run, RunSample, Sample, Student, User
 from refinement.services.projects import create_project
-from refinement.services.runs import start_run
+from refinement.services.starting import start_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from refinement.selectors.selection import effective_pairs
 from refinement.services import decisions
 from refinement.services.errors import ServiceError
 from refinement.services.rounds import take_selection
-from refinement.services.runs import start_run
 from refinement.services.self_improvement import teacher_that_is
+from refinement.services.starting import start_run
 from tests.pipeline.world import make_world
 
 if TYPE_CHECKING:

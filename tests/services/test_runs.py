@@ -9,6 +9,7 @@ from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec
 from refinement.models import Dataset, Project, Run, RunSample, Sample
 from refinement.services import runs
 from refinement.services.errors import ServiceError
+from refinement.services.starting import start_run
 from tests.pipeline.world import World, make_world, standings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def start(world: World, dataset: Dataset, **changes: object) -> Run:
         "policy": PolicySpec(),
         "user": world.user,
     }
-    return runs.start_run(**(options | changes))
+    return start_run(**(options | changes))
 
 
 # -- Starting -------------------------------------------------------------------------------------

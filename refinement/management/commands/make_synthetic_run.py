@@ -12,7 +12,7 @@ from refinement.management.synthetic import fill_run
 from refinement.method.specs import PolicySpec
 from refinement.models import Dataset, Membership, Project, Run, User
 from refinement.services.models_registry import embedded_student, embedded_teacher
-from refinement.services.runs import run_config
+from refinement.services.starting import run_config
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
