@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import BooleanField, F, Func, Q
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
 from refinement.models import RunSample
 from refinement.selectors.queue.filters import PHASES
@@ -91,12 +92,16 @@ def _verdict(word: str) -> Condition:
 
 
 def _range(name: str, wanted: Range) -> Condition:
-    inside = Q()
+    column = F(f"{E}{name}")
+    met, found = Q(), Q()
     if wanted.low is not None:
-        inside &= Q(**{f"{E}{name}__gte": wanted.low})
+        # As no index knows it: where it is asked of rows on the way, the order's index leads.
+        met &= Q(GreaterThanOrEqual(column + 0, wanted.low))
+        found &= Q(GreaterThanOrEqual(column, wanted.low))
     if wanted.high is not None:
-        inside &= Q(**{f"{E}{name}__lte": wanted.high})
-    return Condition(inside, inside, needs_cells=True)
+        met &= Q(LessThanOrEqual(column + 0, wanted.high))
+        found &= Q(LessThanOrEqual(column, wanted.high))
+    return Condition(met, found, needs_cells=True)
 
 
 class Behind(Func):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from refinement.models import Run
 
 COMMON = 4_000  # texts, in all runs together
+_UNKNOWN_SHARE = 0.006  # PostgreSQL takes a word that it knows nothing of to be in 0.005 of them
 _PIECES = re.compile(r'(-?)"([^"]*)"|(-?)(\S+)')
 _WORDS = re.compile(r"[^\W_]+")
 
@@ -86,25 +87,33 @@ def ids_with_words(run: Run, search: str) -> Q:
 def is_common(search: str) -> bool:
     """Whether more texts have the words than are worth finding all, without finding them.
 
-    FTS5 stops at the limit; PostgreSQL is asked how many its statistics make it expect.
+    FTS5 stops at the limit. PostgreSQL is asked how many its statistics make it expect: of a word
+    that they do not hold a fixed share of all texts, whatever their number, so those are counted.
     """
     wanted = parse(search)
     if not wanted:
         return False
     matches, parameters = _matches(wanted)
-    return any(
-        _expected(f"SELECT 1 FROM {table} t WHERE {match}", parameters) > COMMON
-        for table, match, _ in matches
-    )
+    return any(_expected(table, match, parameters) > COMMON for table, match, _ in matches)
 
 
-def _expected(select: str, parameters: list[str]) -> int:
+def _expected(table: str, match: str, parameters: list[str]) -> int:
+    select = f"SELECT 1 FROM {table} t WHERE {match}"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"EXPLAIN (FORMAT JSON) {select}", parameters)
-            return int(cursor.fetchone()[0][0]["Plan"]["Plan Rows"])
+            expected = int(cursor.fetchone()[0][0]["Plan"]["Plan Rows"])
+            if expected <= COMMON or expected > _UNKNOWN_SHARE * _texts(table) > 0:
+                return expected
         cursor.execute(f"SELECT COUNT(*) FROM ({select} LIMIT {COMMON + 1})", parameters)
         return int(cursor.fetchone()[0])
+
+
+def _texts(table: str) -> float:
+    """How many texts PostgreSQL believes to be there; negative where it never looked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [table])
+        return float(cursor.fetchone()[0])
 
 
 def _matches(wanted: list[Wanted]) -> tuple[list[tuple[str, str, str]], list[str]]:

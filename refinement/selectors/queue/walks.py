@@ -208,11 +208,13 @@ class Queue:
     def _collect(self, parts: list[tuple[int, str, Rows]], limit: int, *, back: bool) -> list[int]:
         """One statement over all ranges, each cut where no more of it could be needed."""
         sign = "-" if self._goes_down(back=back) else ""
+        # By the order's own column even where it is the same throughout a stretch: PostgreSQL then
+        # reads the order's index, and not one that has the stretch's rows among all others.
+        order = [f"{sign}{E}{self.sorting.column}", f"{sign}{E}position"]
         texts: list[str] = []
         parameters: list[Any] = []
         for number, column, rows in parts:
-            ordered = rows.order_by(f"{sign}{E}{column}", f"{sign}{E}position")
-            cut = ordered.values_list("pk", f"{E}{column}", f"{E}position")[:limit]
+            cut = rows.order_by(*order).values_list("pk", f"{E}{column}", f"{E}position")[:limit]
             try:
                 sql, values = cut.query.sql_with_params()
             except EmptyResultSet:
