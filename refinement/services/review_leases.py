@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from refinement.models import ReviewLease, RunSample
 from refinement.selectors.queue import Show, next_pairs
-from refinement.selectors.review_sharing import open_for, plan_of
+from refinement.selectors.review_sharing import open_for, plan_of, unheld
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,26 +125,47 @@ class Claim:
     takes_ahead: bool
 
     def first_of(self, found: Sequence[int]) -> int | None:
-        """The first of ``found`` that is still free, under its row's lock.
+        """The first of ``found`` that is still free, leased; ``None``: others took them all."""
+        left = list(found)
+        while left:
+            with transaction.atomic():
+                free = self._first_free(left)
+                if free is None:
+                    return None
+                pair_id, opinions = free
+                if self._take(pair_id, opinions):
+                    return pair_id
+            left = left[left.index(pair_id) + 1 :]
+        return None
 
-        The lock is passed over where another holds it, and the leases are read by a later
-        statement than the one that locked: on PostgreSQL only that one sees what was committed
-        meanwhile.
+    def _first_free(self, found: Sequence[int]) -> tuple[int, int] | None:
+        """The first that nobody decided or holds, locked: its id and its number of opinions.
+
+        What another has locked is passed over. SQLite has one writer at a time, and that is this.
         """
-        if not found:
-            return None
-        with transaction.atomic():
-            free = _first_free(found)
-            if free is None:
-                return None
-            pair_id, opinions = free
-            leases = self._leases(pair_id)
-            others = [lease for lease in leases if lease.user_id != self.user.pk]
-            if self._held(others) >= self.plan.reviewers_per_pair - opinions:
-                return None
-            mine = [lease for lease in leases if lease.user_id == self.user.pk]
-            _hold(self.plan.run_id, pair_id, self.user, mine, ahead=self.ahead)
-            return pair_id
+        free = unheld(self.user, self.plan, ahead_bars=not self.takes_ahead)
+        rows = RunSample.objects.filter(free, pk__in=found, decision=None)
+        values = rows.values_list("pk", "opinions")
+        if connection.vendor == "postgresql":
+            place = "array_position(%s::bigint[], refinement_runsample.id)"
+            in_turn = values.order_by(RawSQL(place, [list(found)]))  # noqa: S611 - constant
+            return in_turn.select_for_update(skip_locked=True, of=("self",)).first()
+        opinions = dict(values)
+        return next(((pk, opinions[pk]) for pk in found if pk in opinions), None)
+
+    def _take(self, pair_id: int, opinions: int) -> bool:
+        """Lease the locked pair, unless others did just before.
+
+        The leases are read by a later statement than the one that locked: on PostgreSQL only that
+        one sees what was committed meanwhile.
+        """
+        leases = self._leases(pair_id)
+        others = [lease for lease in leases if lease.user_id != self.user.pk]
+        if self._held(others) >= self.plan.reviewers_per_pair - opinions:
+            return False
+        mine = [lease for lease in leases if lease.user_id == self.user.pk]
+        _hold(self.plan.run_id, pair_id, self.user, mine, ahead=self.ahead)
+        return True
 
     def _leases(self, pair_id: int) -> list[ReviewLease]:
         """Everybody's of the pair, and the person's of the run, the latest first."""
@@ -159,20 +180,6 @@ class Claim:
             ReviewLease.objects.filter(pk__in=lost).delete()
         now = timezone.now()
         return sum(lease.expires_at > now and lease.pk not in lost for lease in others)
-
-
-def _first_free(found: Sequence[int]) -> tuple[int, int] | None:
-    """The first that nobody decided, locked: its id and how many opinions of it are given.
-
-    SQLite has one writer at a time, and that is this.
-    """
-    rows = RunSample.objects.filter(pk__in=found, decision=None).values_list("pk", "opinions")
-    if connection.vendor == "postgresql":
-        place = "array_position(%s::bigint[], refinement_runsample.id)"
-        in_turn = rows.order_by(RawSQL(place, [list(found)]))  # noqa: S611 - constant
-        return in_turn.select_for_update(skip_locked=True).first()
-    free = dict(rows)
-    return next(((pk, free[pk]) for pk in found if pk in free), None)
 
 
 def _end() -> datetime:
