@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
@@ -17,12 +17,13 @@ from refinement.selectors.workers import queues_alive
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from django.db.models import QuerySet
+    from django.db.models import Aggregate, QuerySet
 
 Stage, State = RunSample.Stage, RunSample.State
 
 RATE_WINDOW = timedelta(minutes=1)
 SHORTEST_WINDOW = timedelta(seconds=5)  # a rate over less would only be noise
+MOST_ROWS = 5_000  # that a rate is taken from
 STAGE_ORDER = [Stage(value) for value in Stage.values]
 
 
@@ -60,9 +61,10 @@ def run_progress(run: Run) -> RunProgress:
     run = Run.objects.get(pk=run.pk)
     kept = counts_of(run)
     counts = {stage.value: kept.states.get(stage.value, {}) for stage in STAGE_ORDER}
-    window = _window(run, now)
-    calls, tokens = _recent_calls(run, now)
-    pairs = _recent_scores(run, now)
+    # What the teacher wrote, not what storage answered.
+    asked = TeacherCall.objects.filter(run_sample__run=run, from_storage=False)
+    calls, tokens = _pace(run, now, asked, Count("pk"), Sum("completion_tokens"))
+    (pairs,) = _pace(run, now, Score.objects.filter(run_sample__run=run), Count("pk"))
     return RunProgress(
         status=run.status,
         notice=run.notice,
@@ -77,9 +79,9 @@ def run_progress(run: Run) -> RunProgress:
         completion_tokens=run.completion_tokens,
         cost=run.cost,
         forward_tokens=run.forward_tokens,
-        tokens_per_second=tokens / window,
-        pairs_per_second=pairs / window,
-        eta_seconds=_eta(run, counts, calls / window),
+        tokens_per_second=tokens,
+        pairs_per_second=pairs,
+        eta_seconds=_eta(run, counts, calls),
         failures=dict(sorted(kept.reasons.items(), key=lambda pair: -pair[1])),
         workers_alive=queues_alive(),
     )
@@ -94,21 +96,19 @@ def failed_samples(run: Run) -> QuerySet[RunSample]:
     )
 
 
-def _recent_calls(run: Run, now: datetime) -> tuple[int, int]:
-    """Calls, and tokens that the teacher wrote; not what storage answered."""
-    found = TeacherCall.objects.filter(
-        run_sample__run=run, created_at__gte=now - RATE_WINDOW, from_storage=False
-    ).aggregate(calls=Count("pk"), tokens=Sum("completion_tokens"))
-    return found["calls"], found["tokens"] or 0
+def _pace(run: Run, now: datetime, rows: QuerySet[Any], *sums: Aggregate) -> list[float]:
+    """``sums`` of the rows of the last minute, a second.
 
-
-def _recent_scores(run: Run, now: datetime) -> int:
-    return Score.objects.filter(run_sample__run=run, created_at__gte=now - RATE_WINDOW).count()
-
-
-def _window(run: Run, now: datetime) -> float:
-    """Seconds that a rate is taken over: the last minute, or less for a young run."""
-    return max(SHORTEST_WINDOW, min(RATE_WINDOW, now - run.created_at)).total_seconds()
+    Over less than a minute for a young run, and where there are more rows than a page may count.
+    """
+    recent = rows.filter(created_at__gte=now - RATE_WINDOW).order_by("-created_at")[:MOST_ROWS]
+    named = {f"sum_{number}": made for number, made in enumerate(sums)}
+    found = recent.aggregate(**named, rows=Count("pk"), oldest=Min("created_at"))
+    if found["rows"] < MOST_ROWS:
+        over = max(SHORTEST_WINDOW, min(RATE_WINDOW, now - run.created_at))
+    else:
+        over = max(timedelta(seconds=1), now - found["oldest"])
+    return [(found[name] or 0) / over.total_seconds() for name in named]
 
 
 def _eta(run: Run, counts: dict[str, dict[str, int]], calls_per_second: float) -> float | None:

@@ -105,6 +105,15 @@ def test_rates_are_those_of_the_last_minute(run: Run) -> None:
     assert progress.pairs_per_second == pytest.approx(1 / 60)
 
 
+def test_a_rate_is_taken_from_so_many_rows_at_most(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refinement.selectors.runs.MOST_ROWS", 2)
+    for name, seconds_ago in (("a", 0), ("b", 10), ("c", 20)):
+        call(run, 0, name, seconds_ago=seconds_ago)
+    assert run_progress(run).tokens_per_second == pytest.approx(200 / 10, rel=0.1)
+
+
 def test_a_young_run_is_not_measured_over_a_whole_minute(world: World) -> None:
     run = world.run(1)
     call(run, 0, "a")
