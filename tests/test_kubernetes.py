@@ -64,14 +64,15 @@ def test_processes_are_started_as_the_compose_file_starts_them() -> None:
 
 def test_every_setting_is_one_that_the_code_reads_and_no_secret_has_a_value() -> None:
     source = (ROOT / "srt_web" / "settings.py").read_text()
+    text = (ROOT / "deploy" / "kubernetes.yaml").read_text()
     known = set(re.findall(r'"(SRT_[A-Z_]+|DATABASE_URL)"', source))
     given = set(of_kind("ConfigMap")["srt-web"]["data"])
+    given |= set(re.findall(r"# (SRT_[A-Z_]+): ", text))  # those to be filled in
     given |= {entry["name"] for _, item in pods() for entry in container(item).get("env", [])}
 
     assert given <= known
     assert not given & {"SRT_SECRET_KEY", "DATABASE_URL", "SRT_BROKER_URL", "SRT_METRICS_TOKEN"}
     assert of_kind("Secret") == {}
-    text = (ROOT / "deploy" / "kubernetes.yaml").read_text()
     assert {"DATABASE_URL", "SRT_BROKER_URL", "SRT_SECRET_KEY"} <= set(
         re.findall(r"--from-literal=([A-Z_]+)=", text)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allauth.socialaccount.models import SocialAccount
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
 
 from refinement.models import User as UserModel
@@ -38,7 +38,6 @@ class Identity:
     last_name: str = ""
 
 
-@transaction.atomic
 def person_of(identity: Identity, *, oidc: Oidc) -> User:
     """The account that the identity opens: the one that it opened before, the one with its verified
     e-mail address, or (with ``oidc.sign_up``) a new one, which belongs to no project.
@@ -47,6 +46,14 @@ def person_of(identity: Identity, *, oidc: Oidc) -> User:
         SignInRefusedError: there is none, or it may not come in.
     """
     _check_domain(identity, oidc)
+    try:
+        return _account_of(identity, oidc)
+    except IntegrityError:  # the same person's first sign-in, in another window at the same moment
+        return _account_of(identity, oidc)
+
+
+@transaction.atomic
+def _account_of(identity: Identity, oidc: Oidc) -> User:
     known = SocialAccount.objects.filter(provider=oidc.issuer, uid=identity.subject).first()
     user = known.user if known else _by_email(identity, oidc)
     if user is None:
