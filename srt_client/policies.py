@@ -43,6 +43,10 @@ class Policies(Wire):
         """What the run's pictures are drawn from."""
         return self._json("GET", f"/runs/{run}/figures")
 
+    def points(self, run: int, **policy: Any) -> dict[str, Any]:
+        """Every scored pair as a point, in columns, with its verdict under the policy."""
+        return self._json("GET", f"/runs/{run}/points{query(_said(policy))}")
+
 
 def _said(policy: dict[str, Any]) -> dict[str, Any]:
     """An address has no null."""

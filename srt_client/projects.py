@@ -16,6 +16,17 @@ class Projects(Wire):
     def me(self) -> dict[str, Any]:
         return self._json("GET", "/me")
 
+    def tokens(self) -> Iterator[dict[str, Any]]:
+        """One's own, ended ones too."""
+        return self._pages("/me/tokens")
+
+    def revoke_token(self, token: int) -> None:
+        self._json("DELETE", f"/me/tokens/{token}")
+
+    def status(self) -> dict[str, Any]:
+        """How the service does, and what is wrong with it; for admins."""
+        return self._json("GET", "/status")
+
     def projects(self) -> Iterator[dict[str, Any]]:
         return self._pages("/projects")
 

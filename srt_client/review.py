@@ -20,6 +20,14 @@ class Review(Wire):
     def pair(self, run: int, pair: int) -> dict[str, Any]:
         return self._json("GET", f"/runs/{run}/pairs/{pair}")
 
+    def tokens_of(self, run: int, pair: int) -> list[dict[str, Any]]:
+        """The losses of each version's single tokens."""
+        return list(self._json("GET", f"/runs/{run}/pairs/{pair}/tokens")["items"])
+
+    def ask_for_tokens(self, run: int, pair: int) -> None:
+        """Of a pair that was scored before they were kept; they come by themselves."""
+        self._json("POST", f"/runs/{run}/pairs/{pair}/tokens")
+
     def decide(
         self,
         run: int,

@@ -1,7 +1,5 @@
 """Acts on all pairs that a filter matches, and the history of a run."""
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -14,11 +12,12 @@ from refinement.api.problems import Refused
 from refinement.api.schemas import acts as s
 from refinement.api.schemas import common as c
 from refinement.api.schemas.pairs import PairFilter
+from refinement.formats.writing.sent_lines import LINES_TYPES, lines_of
 from refinement.models import BulkAct, Decision, Run
 from refinement.selectors import access
 from refinement.selectors.act_preview import act_preview
 from refinement.selectors.blind import acts_need
-from refinement.selectors.history import decisions_of, history_records
+from refinement.selectors.history import COLUMNS, decisions_of, history_records
 from refinement.selectors.review_sharing import reviewers_of
 from refinement.services import bulk_acts as services
 
@@ -98,19 +97,26 @@ def list_history(
     request: Request, run_id: c.Id, cursor: c.Cursor = "", limit: c.Limit = 100
 ) -> Any:
     """Every decision of a run, the latest first. Undone ones stay, and say so."""
-    return page_of(decisions_of(run_for(request, run_id)), cursor=cursor, limit=limit)
+    rows = decisions_of(run_for(request, run_id), request.user)
+    return page_of(rows, cursor=cursor, limit=limit)
 
 
 @router.get("/runs/{run_id}/history.jsonl", auth=READ, response={200: None})
 def download_history(request: Request, run_id: c.Id) -> StreamingHttpResponse:
     """The whole history as JSON Lines, in the order in which it happened."""
-    lines = _lines(history_records(run_for(request, run_id)))
-    return StreamingHttpResponse(lines, content_type="application/x-ndjson; charset=utf-8")
+    return _history(request, run_id, "jsonl")
 
 
-def _lines(records: Iterator[dict[str, Any]]) -> Iterator[str]:
-    for record in records:
-        yield json.dumps(record, ensure_ascii=False) + "\n"
+@router.get("/runs/{run_id}/history.csv", auth=READ, response={200: None})
+def download_history_table(request: Request, run_id: c.Id) -> StreamingHttpResponse:
+    """The same as CSV; no cell is a formula."""
+    return _history(request, run_id, "csv")
+
+
+def _history(request: Request, run_id: int, form: str) -> StreamingHttpResponse:
+    records = history_records(run_for(request, run_id), request.user)
+    lines = lines_of(form, COLUMNS, records)
+    return StreamingHttpResponse(lines, content_type=LINES_TYPES[form])
 
 
 @router.post("/runs/{run_id}/restore", auth=WRITE, response={201: s.ActOut}, openapi_extra=HEADER)

@@ -3,6 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+import orjson
+from django.http import HttpResponse
 from django.utils.translation import gettext
 from ninja import Query, Router
 
@@ -105,6 +108,26 @@ def get_figures(request: Request, run_id: c.Id) -> Any:
         raise Refused(409, "No pair of this run is scored to the end yet: there are no figures.")
     found = pictures.figures(run, table, outcome_of(table, policy_of(run)))
     return {"samples": len(table), **asdict(found)}
+
+
+@router.get("/runs/{run_id}/points", auth=READ, response=s.PointsOut)
+def get_points(request: Request, run_id: c.Id, policy: Query[s.PolicyIn]) -> HttpResponse:
+    """Every scored pair as a point, column by column, with its verdict under the policy."""
+    run = run_for(request, run_id)
+    table = run_table(run)
+    first, second = pictures.deltas(table)
+    classes = pictures.verdict_classes(outcome_of(table, _sensible(run, policy)))
+    columns = {
+        "pairs": table.ids,
+        "delta_ifd": first,
+        "delta_r_ifd": second,
+        "verdicts": classes,
+    }
+    body = orjson.dumps(
+        {name: np.ascontiguousarray(values) for name, values in columns.items()},
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+    return HttpResponse(body, content_type="application/json; charset=utf-8")
 
 
 def _sensible(run: Run, policy: s.PolicyIn) -> PolicySpec:

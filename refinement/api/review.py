@@ -15,8 +15,10 @@ from refinement.models import Candidate, RunSample
 from refinement.selectors import access
 from refinement.selectors.blind import FIELDS, is_blind, sides_of, without_others_edits
 from refinement.selectors.review import PairView, Version, pair_view
-from refinement.selectors.review_sharing import plan_of
+from refinement.selectors.review_sharing import others_at, plan_of
+from refinement.selectors.token_losses import token_losses
 from refinement.services import decisions as services
+from refinement.services import token_wishes
 from refinement.services.judging import judge
 
 router = Router(tags=["review"])
@@ -30,7 +32,9 @@ def get_pair(request: Request, run_id: c.Id, pair_id: c.Id) -> Any:
     """
     pair = pair_for(request, run_id, pair_id)
     view, sides = _seen(request, pair)
-    return _detail(view) if sides is None else _blind(view, sides)
+    others = [lease.user.get_username() for lease in others_at(pair, request.user)]
+    detail = _detail(view) if sides is None else _blind(view, sides)
+    return detail | {"open_by": others}
 
 
 def _seen(request: Request, pair: RunSample) -> tuple[PairView, dict[str, Version] | None]:
@@ -105,6 +109,28 @@ def _version(version: Version) -> dict[str, Any]:
         "chosen": version.chosen,
         "counts": version.counts,
     }
+
+
+@router.get("/runs/{run_id}/pairs/{pair_id}/tokens", auth=READ, response=c.Page[s.TokensOut])
+def get_tokens(request: Request, run_id: c.Id, pair_id: c.Id) -> Any:
+    """The losses of each response's tokens, version by version. 409: the pair is blind."""
+    pair = pair_for(request, run_id, pair_id)
+    view, sides = _seen(request, pair)
+    if sides is not None:
+        raise Refused(409, "This pair is reviewed blind: its tokens are shown once it is decided.")
+    found = [
+        {"key": version.key, "tokens": token_losses(version.score) if version.score else []}
+        for version in view.versions
+    ]
+    return {"items": found, "next": None}
+
+
+@router.post("/runs/{run_id}/pairs/{pair_id}/tokens", auth=REVIEW, response={202: None})
+def ask_for_tokens(request: Request, run_id: c.Id, pair_id: c.Id) -> Any:
+    """Let the student read once more a pair that was scored without them; no score changes."""
+    pair = pair_for(request, run_id, pair_id, at_least="reviewer")
+    token_wishes.ask_for_tokens(run_sample=pair, user=request.user)
+    return Status(202, None)
 
 
 @router.post(

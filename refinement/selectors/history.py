@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refinement.models import BulkAct, Decision
+from refinement.selectors.access import role_of
+from refinement.selectors.review_sharing import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django.db.models import QuerySet
 
-    from refinement.models import Run
+    from refinement.models import Run, User
 
 PAGE, CHUNK = 50, 2_000
 
@@ -43,22 +45,22 @@ def bulk_acts(run: Run, *, limit: int = 50) -> list[BulkAct]:
     return list(run.bulk_acts.select_related("user", "undone_by")[:limit])
 
 
-def history_page(run: Run, *, before: int | None = None) -> HistoryPage:
+def history_page(run: Run, reader: User, *, before: int | None = None) -> HistoryPage:
     """A page of decisions that are older than the decision ``before``."""
-    rows = decisions_of(run).order_by("-id")
+    rows = decisions_of(run, reader).order_by("-id")
     if before is not None:
         rows = rows.filter(pk__lt=before)
     found = list(rows[: PAGE + 1])
     return HistoryPage(found[:PAGE], found[PAGE - 1].pk if len(found) > PAGE else None)
 
 
-def history_records(run: Run) -> Iterator[dict[str, Any]]:
+def history_records(run: Run, reader: User) -> Iterator[dict[str, Any]]:
     """Every decision in the order in which they were made, as plain values under ``COLUMNS``.
 
     ``pair`` is the pair's number as the pages show it; ``version`` the kind of text that was taken;
     ``counts`` whether this decision counts now.
     """
-    rows = decisions_of(run).order_by("id")
+    rows = decisions_of(run, reader).order_by("id")
     last = 0
     while chunk := list(rows.filter(pk__gt=last)[:CHUNK]):
         for decision in chunk:
@@ -83,10 +85,15 @@ def _record(decision: Decision) -> dict[str, Any]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def decisions_of(run: Run) -> QuerySet[Decision]:
-    """Every decision with its person and its pair, in no order."""
-    return (
-        Decision.objects.filter(run=run)
-        .select_related("user", "candidate", "run_sample__sample")
-        .defer("candidate__criticism", "candidate__response", "run_sample__sample__response")
+def decisions_of(run: Run, reader: User) -> QuerySet[Decision]:
+    """Every decision with its person and its pair, in no order.
+
+    Under a blind plan only owners see those of a pair that is undecided again: what was said of it
+    tells where its sides are from.
+    """
+    rows = Decision.objects.filter(run=run)
+    if plan_of(run).blind and role_of(reader, run.project) != "owner":
+        rows = rows.exclude(run_sample__decision=None)
+    return rows.select_related("user", "candidate", "run_sample__sample").defer(
+        "candidate__criticism", "candidate__response", "run_sample__sample__response"
     )

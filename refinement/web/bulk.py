@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -14,7 +12,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from refinement.formats.writing.containers import safe_cell
+from refinement.formats.writing.sent_lines import LINES_TYPES, lines_of
 from refinement.models import BulkAct, Decision, SavedView
 from refinement.selectors import access
 from refinement.selectors.act_preview import act_preview
@@ -31,8 +29,6 @@ from refinement.web.queue_panel import in_words
 from refinement.web.review_state import RoomState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from django.http import HttpResponse
     from django.utils.safestring import SafeString
 
@@ -121,7 +117,7 @@ def _act_page(
 def history(request: Request, run_id: int) -> HttpResponse:
     run = access.run_for(request.user, run_id)
     before = request.GET.get("before", "")
-    page = history_page(run, before=int(before) if before.isdecimal() else None)
+    page = history_page(run, request.user, before=int(before) if before.isdecimal() else None)
     html, _ = _acts_part(request, run)
     context = {
         "run": run,
@@ -206,35 +202,10 @@ def _back(request: Request, run: Run, work: Any, said: str) -> HttpResponse:
 def export(request: Request, run_id: int, form: str) -> StreamingHttpResponse:
     """The whole history as JSON Lines or CSV, row by row."""
     run = access.run_for(request.user, run_id)
-    lines = _json_lines(run) if form == "jsonl" else _csv_lines(run)
-    kind = "application/x-ndjson" if form == "jsonl" else "text/csv; charset=utf-8"
-    response = StreamingHttpResponse(lines, content_type=kind)
+    lines = lines_of(form, COLUMNS, history_records(run, request.user))
+    response = StreamingHttpResponse(lines, content_type=LINES_TYPES[form])
     response["Content-Disposition"] = f'attachment; filename="run-{run.pk}-history.{form}"'
     return response
-
-
-def _json_lines(run: Run) -> Iterator[str]:
-    for record in history_records(run):
-        yield json.dumps(record, ensure_ascii=False) + "\n"
-
-
-class _Echo:
-    """What the csv module writes into: it hands the line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _csv_lines(run: Run) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield writer.writerow(COLUMNS)
-    for record in history_records(run):
-        yield writer.writerow([_harmless(value) for value in record.values()])
-
-
-def _harmless(value: object) -> object:
-    """A name that begins like a formula must not be one in a spreadsheet."""
-    return safe_cell(value) if isinstance(value, str) else value
 
 
 # -- Views and flags ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from refinement.api.app import api
 from refinement.models import AuditEvent, BulkAct, Push, SavedView, Trial, Webhook
 from refinement.services.chunks import begin_upload
-from refinement.services.tokens import revoke_token
+from refinement.services.tokens import make_token, revoke_token
 from tests.api.conftest import Caller, caller
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ HOOKED = {"url": "https://203.0.113.9/hook", "events": ["run.finished"]}
 
 CALLS = [
     Call("get", "/me", EVERYBODY),
+    Call("get", "/me/tokens", EVERYBODY),
+    Call("delete", "/me/tokens/{token_id}", THEIRS),
+    Call("get", "/status", STAFF),
     Call("get", "/teachers", EVERYBODY),
     Call(
         "post",
@@ -118,6 +121,8 @@ CALLS = [
     Call("post", R + "/next-round", OWNERS),
     Call("get", R + "/pairs", MEMBERS),
     Call("get", PAIR, MEMBERS),
+    Call("get", PAIR + "/tokens", MEMBERS),
+    Call("post", PAIR + "/tokens", REVIEWERS),
     Call("post", PAIR + "/decisions", REVIEWERS, lambda _: {"action": "drop", "seen": 0}),
     Call("post", PAIR + "/undo", REVIEWERS, lambda _: {}),
     Call("get", PAIR + "/comments", MEMBERS),
@@ -138,6 +143,7 @@ CALLS = [
     Call("post", ACT + "/undo", OWNERS),
     Call("get", R + "/history", MEMBERS),
     Call("get", R + "/history.jsonl", MEMBERS),
+    Call("get", R + "/history.csv", MEMBERS),
     Call("post", R + "/restore", OWNERS, lambda _: {"decision": 1}),
     Call("get", R + "/plan", MEMBERS),
     Call("post", R + "/plan", OWNERS, lambda _: {"reviewers_per_pair": 2}),
@@ -160,6 +166,7 @@ CALLS = [
     Call("get", R + "/policy/what-if", MEMBERS),
     Call("get", R + "/policy/compare", MEMBERS),
     Call("get", R + "/figures", MEMBERS),
+    Call("get", R + "/points", MEMBERS),
     Call("get", R + "/exports", MEMBERS),
     Call("post", R + "/exports", OWNERS, lambda _: {"include": "kept"}),
     Call("get", R + "/exports/preview", MEMBERS),
@@ -212,6 +219,7 @@ def place(house: House) -> Callable[[Call], str]:
     push = Push.objects.create(
         export=house.export, repository="me/pairs", token_variable="HF_TOKEN"
     )
+    token, _ = make_token(user=house.room.owner, name="Old", scopes=["read"])
     trial = Trial.objects.create(
         project=house.room.project,
         dataset=house.dataset,
@@ -222,6 +230,7 @@ def place(house: House) -> Callable[[Call], str]:
         "trial_id": trial.pk,
         "name": "train.jsonl",
         "push_id": push.pk,
+        "token_id": token.pk,
         "upload_id": upload.pk,
         "act_id": act.pk,
         "view_id": view.pk,
@@ -244,7 +253,7 @@ def knock(call: Call, house: House, place: Callable[[Call], str], as_: Caller) -
         assert answer.json()["status"] == answer.status_code
     if answer.streaming:
         b"".join(answer.streaming_content)  # type: ignore[attr-defined,arg-type]
-    return 200 if answer.status_code in {200, 201, 204, 409, 422} else answer.status_code
+    return 200 if answer.status_code in {200, 201, 202, 204, 409, 422} else answer.status_code
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")

@@ -156,3 +156,14 @@ class FiguresOut(Schema):
     losses: list[LossesOut]
     acceptance: list[ShareOut]
     reviewers: list[ShareOut]
+
+
+class PointsOut(Schema):
+    """Columns of one length. A delta is the rewrite's value less that of what it would replace,
+    null where one is missing. ``verdicts``: 0 not kept; kept with 1 no rewrite, 2 the
+    instruction's, 3 the response's, 4 both."""
+
+    pairs: list[int]
+    delta_ifd: list[float | None]
+    delta_r_ifd: list[float | None]
+    verdicts: list[int]

@@ -70,9 +70,11 @@ class CommentOut(Schema):
 
 class PairDetail(Schema):
     """``blind``: the versions are sides A, B, C by chance, and nothing tells where they are from.
-    ``opinions``: how many were given, of a plan with several reviewers."""
+    ``opinions``: how many were given, of a plan with several reviewers. ``open_by``: who else has
+    the pair open now."""
 
     blind: bool
+    open_by: list[str]
     opinions: int
     id: int
     position: int
@@ -86,6 +88,23 @@ class PairDetail(Schema):
     versions: list[VersionOut]
     history: list[DecisionOut]
     comments: list[CommentOut]
+
+
+class TokenOut(Schema):
+    """Characters ``start`` to ``end`` of the response; losses in nats, ``alone`` after what the
+    response began with, ``given_instruction`` after the prompt too. Null where there is none."""
+
+    start: int
+    end: int
+    alone: float | None
+    given_instruction: float | None
+
+
+class TokensOut(Schema):
+    """``key``: of the version. Empty ``tokens``: unscorable, or scored before they were kept."""
+
+    key: str
+    tokens: list[TokenOut]
 
 
 class EditIn(Body):

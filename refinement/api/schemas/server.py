@@ -17,6 +17,54 @@ class Me(Schema):
     expires_at: datetime
 
 
+class TokenOut(Schema):
+    """``start``: its first characters, to know it by; ``project``: null for all."""
+
+    id: int
+    name: str
+    start: str
+    scopes: list[str]
+    project: int | None = Field(alias="project_id")
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class TroubleOut(Schema):
+    """``grave``: work stands still."""
+
+    what: str
+    next: str
+    grave: bool
+
+
+class QueueOut(Schema):
+    """``waiting`` and ``in_work``: samples, of ``default`` imports and exports; ``oldest_wait`` in
+    seconds."""
+
+    name: str
+    workers: int
+    waiting: int
+    in_work: int
+    oldest_wait: float
+
+
+class StatusOut(Schema):
+    """``runs`` by status; ``failures``: samples by reason, of runs that are not over; rates of the
+    last minute."""
+
+    troubles: list[TroubleOut]
+    queues: list[QueueOut]
+    runs: dict[str, int]
+    failures: dict[str, int]
+    calls_per_second: float
+    tokens_per_second: float
+    pairs_per_second: float
+    disk_free_bytes: int
+    disk_total_bytes: int
+
+
 class TeacherIn(Body):
     name: Text = Field(min_length=1, max_length=120)
     base_url: Text = Field(min_length=1, max_length=500)
