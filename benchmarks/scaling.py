@@ -52,7 +52,8 @@ def fill(count: int) -> int:
     """A run over so many samples that came with both rewrites: nothing is left but to score."""
     from refinement.method.specs import PolicySpec
     from refinement.models import Dataset, GivenRewrite, Project, Run, RunSample, Sample, Student
-    from refinement.services import given, models_registry, runs
+    from refinement.services import given, models_registry
+    from refinement.services.starting import run_config
 
     project = Project.objects.create(name="Scaling")
     dataset = Dataset.objects.create(project=project, name="Scaling", status="ready")
@@ -85,7 +86,7 @@ def fill(count: int) -> int:
         teacher=teacher,
         student=student,
         name="Scaling",
-        config=runs.run_config(teacher=teacher, student=student, policy=PolicySpec()),
+        config=run_config(teacher=teacher, student=student, policy=PolicySpec()),
         student_fingerprint="sleeping",
     )
     RunSample.objects.bulk_create(
