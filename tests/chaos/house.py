@@ -94,6 +94,7 @@ class House(Cluster):
             wait_for_port(self.port, process=self.running[name])
         elif name == "web":
             self._start(name, self._web_command())
+            wait_for_port(self.web_port, process=self.running[name])  # until then it is away
         elif name == "teacher server":
             script = str(REPOSITORY / "tests" / "fake_teacher.py")
             log = ["--log", str(self.folder / "requests.jsonl"), "--latency", "0.1"]
