@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -11,10 +13,9 @@ from django.conf import settings
 from refinement.method.errors import StudentError
 from refinement.method.specs import PolicySpec, StudentSpec
 from refinement.models import Run, RunSample
-from refinement.pipeline import claims
+from refinement.pipeline import claims, selecting
 from refinement.pipeline.engines import encoder_in_seat, student_in_seat, warm_student
 from refinement.pipeline.holding import Holding
-from refinement.pipeline.selecting import select
 from refinement.selectors.shares import WEIGHTS
 from refinement.services import runs
 from refinement.services.dispatch import wake_another, wake_now
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from refinement.method.student import Student
+
+    Timed = tuple[tuple[list[selecting.Fresh], selecting.Work], float]
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +95,22 @@ def check_same(run: Run, student: Student) -> None:
         )
 
 
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """Rows that are held from their claim until what the student makes of them is saved."""
+
+    rows: Sequence[RunSample]
+    holding: Holding
+    cases: list[selecting.Case] = field(default_factory=list)
+    reading: Future[Timed] = field(default_factory=Future)
+
+
 class Scoring:
-    """The state of one loop."""
+    """The state of one loop.
+
+    The student reads in a thread of its own. While it reads a chunk, the one before is judged and
+    saved and the next one claimed, so that a GPU waits for no database.
+    """
 
     def __init__(
         self, run: Run, student: Student, stopping: threading.Event, slice_seconds: float
@@ -107,43 +124,85 @@ class Scoring:
         self.teacher_due = False
         self.woke_teacher_at = float("-inf")
         self.alone = True  # nobody has been called to help yet
+        self.held: list[Chunk] = []
+        self.reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="student")
 
     def work(self) -> None:
         try:
-            while not self.stopping.is_set():
-                if time.monotonic() >= self.slice_ends:
-                    wake_now("refinement.score", self.run.pk)
-                    return
-                rows = claims.claim_chunk(
-                    self.run.pk, claims.STUDENT_STAGES, self.limit, settings.LEASE_SECONDS
-                )
-                if not rows:
-                    return
-                if self.alone and len(rows) == self.limit:
-                    self.alone = False
-                    wake_another("refinement.score", self.run.pk)
-                self._work_on(rows)
-                self._wake_teacher()
+            with self.reader:
+                self._work()
+        except BaseException as error:
+            for chunk in self.held:
+                chunk.holding.__exit__(type(error), error, error.__traceback__)
+            raise
         finally:
             self._wake_teacher(last=True)
 
-    def _work_on(self, rows: Sequence[RunSample]) -> None:
-        began = time.monotonic()
-        with Holding(rows):
-            self._select(rows)
-        self.teacher_due |= any(row.stage == RunSample.Stage.SELECT_INSTRUCTION for row in rows)
-        self.limit = next_limit(len(rows), self.limit, time.monotonic() - began)
+    def _work(self) -> None:
+        chunk = self._begin(self._claim())
+        while chunk is not None:
+            following = self._claim()
+            wait([chunk.reading])
+            self._begin(following)
+            self._finish(chunk)
+            self._wake_teacher()
+            # What was finished just now may be all that there is to claim.
+            chunk = following or self._begin(self._claim())
+        if self._slice_is_over() and not self.stopping.is_set():
+            wake_now("refinement.score", self.run.pk)
 
-    def _select(self, rows: Sequence[RunSample]) -> None:
-        """Where the student cannot take a chunk, each sample is tried alone to find the culprit."""
+    def _slice_is_over(self) -> bool:
+        return time.monotonic() >= self.slice_ends
+
+    def _claim(self) -> Chunk | None:
+        if self.stopping.is_set() or self._slice_is_over():
+            return None
+        rows = claims.claim_chunk(
+            self.run.pk, claims.STUDENT_STAGES, self.limit, settings.LEASE_SECONDS
+        )
+        if not rows:
+            return None
+        chunk = Chunk(rows, Holding(rows).__enter__())
+        self.held.append(chunk)
+        if self.alone and len(rows) == self.limit:
+            self.alone = False
+            wake_another("refinement.score", self.run.pk)
+        chunk.cases = selecting.load_cases(rows)
+        return chunk
+
+    def _begin(self, chunk: Chunk | None) -> Chunk | None:
+        if chunk is not None:
+            chunk.reading = self.reader.submit(self._read, chunk.cases)
+        return chunk
+
+    def _read(self, cases: list[selecting.Case]) -> Timed:
+        began = time.monotonic()
+        return selecting.score_cases(self.student, cases), time.monotonic() - began
+
+    def _finish(self, chunk: Chunk) -> None:
         try:
-            select(self.run, rows, self.student)
+            read, seconds = chunk.reading.result()
+            selecting.settle(self.run, self.student, chunk.cases, read)
+            self.limit = next_limit(len(chunk.rows), self.limit, seconds)
         except StudentError as error:
-            if len(rows) == 1:
-                claims.fail(rows[0], reason="student", error=str(error))
-                return
-            for row in rows:
-                self._select([row])
+            self._find_culprit(chunk.rows, error)
+        chunk.holding.__exit__(None, None, None)
+        self.held.remove(chunk)
+        stages = {row.stage for row in chunk.rows}
+        self.teacher_due |= RunSample.Stage.SELECT_INSTRUCTION in stages
+
+    def _find_culprit(self, rows: Sequence[RunSample], error: StudentError) -> None:
+        """Where the student cannot take a chunk, each of its samples is tried alone."""
+        if len(rows) == 1:
+            claims.fail(rows[0], reason="student", error=str(error))
+            return
+        for row in rows:
+            cases = selecting.load_cases([row])
+            try:
+                read, _ = self.reader.submit(self._read, cases).result()
+                selecting.settle(self.run, self.student, cases, read)
+            except StudentError as own:
+                claims.fail(row, reason="student", error=str(own))
 
     def _wake_teacher(self, *, last: bool = False) -> None:
         """Tell the teacher of new work, now and then, and only where no teacher is at it."""

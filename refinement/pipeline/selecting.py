@@ -1,4 +1,7 @@
-"""The student's two stages of a chunk of samples: select on the instruction, on the response."""
+"""The student's two stages of a chunk of samples: select on the instruction, on the response.
+
+A chunk is loaded, read by the student, and settled.
+"""
 
 from __future__ import annotations
 
@@ -77,23 +80,6 @@ class Case:
         )
 
 
-def select(run: Run, rows: Sequence[RunSample], student: Student) -> int:
-    """Score a chunk in one go, let the policy choose, and save. Returns how many were saved.
-
-    Those whose lease was lost meanwhile are left to whoever has them now. Raises StudentError.
-    """
-    cases = load_cases(rows)
-    fresh, work = score_cases(student, cases)
-    run.refresh_from_db(fields=["config", "policy_version"])  # a person may have changed the policy
-    policy = get_policy(PolicySpec.from_dict(run.config["policy"]))
-    if policy.spec.needs_encoder:
-        fresh = _encode(fresh, policy.spec.encoder)
-    for case in cases:
-        case.next_stage = _next_stage(case, asks_teacher=bool(run.config["teacher"]["base_url"]))
-        case.verdict = judge(case, policy, run.policy_version)
-    return _save(run, student, cases, fresh, work)
-
-
 def load_cases(rows: Sequence[RunSample]) -> list[Case]:
     cases = {row.pk: Case(row) for row in rows}
     candidates = Candidate.objects.filter(run_sample_id__in=cases).exclude(kind=Kind.EDIT)
@@ -149,6 +135,25 @@ def score_cases(student: Student, cases: Sequence[Case]) -> tuple[list[Fresh], W
         fresh.append(Fresh(case, candidate, scores, tokens))
     apart = sum(plan.forward_tokens for plan in plans)
     return fresh, Work(tokens=student.forward_tokens - before, tokens_apart=apart)
+
+
+def settle(
+    run: Run, student: Student, cases: Sequence[Case], read: tuple[list[Fresh], Work]
+) -> int:
+    """What follows once the student has read the cases: the policy chooses, and all is saved.
+
+    Returns how many were saved: those whose lease was lost meanwhile are left to whoever has them
+    now. Raises StudentError, of the policy's encoder.
+    """
+    fresh, work = read
+    run.refresh_from_db(fields=["config", "policy_version"])  # a person may have changed the policy
+    policy = get_policy(PolicySpec.from_dict(run.config["policy"]))
+    if policy.spec.needs_encoder:
+        fresh = _encode(fresh, policy.spec.encoder)
+    for case in cases:
+        case.next_stage = _next_stage(case, asks_teacher=bool(run.config["teacher"]["base_url"]))
+        case.verdict = judge(case, policy, run.policy_version)
+    return _save(run, student, cases, fresh, work)
 
 
 def _encode(fresh: Sequence[Fresh], encoder_path: str) -> list[Fresh]:

@@ -10,7 +10,7 @@ from refinement.method.errors import StudentError
 from refinement.method.pairs import Pair
 from refinement.method.specs import PolicySpec, StudentSpec
 from refinement.models import Candidate, Run, RunSample, Score, Verdict
-from refinement.pipeline import claims, scoring
+from refinement.pipeline import claims, scoring, selecting
 from refinement.pipeline.claims import STUDENT_STAGES
 from refinement.pipeline.scoring import score
 from refinement.services import runs
@@ -192,14 +192,14 @@ def test_a_chat_template_that_the_student_lacks_pauses_the_run(run: Run) -> None
 def test_only_the_sample_that_the_student_cannot_take_fails(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = scoring.select
+    original = selecting.score_cases
 
-    def select(run: Run, rows: list[RunSample], student: Any) -> int:
-        if any(row.position == 1 for row in rows):
+    def score_cases(student: Any, cases: list[selecting.Case]) -> Any:
+        if any(case.row.position == 1 for case in cases):
             raise StudentError("A sequence of 9000 tokens does not fit into the memory of cpu.")
-        return original(run, rows, student)
+        return original(student, cases)
 
-    monkeypatch.setattr(scoring, "select", select)
+    monkeypatch.setattr(selecting, "score_cases", score_cases)
     score_now(run)
     assert standings(run) == [
         ("reflect_response", "ready"),
@@ -213,14 +213,57 @@ def test_only_the_sample_that_the_student_cannot_take_fails(
 def test_after_a_bug_the_rows_are_free_again_and_cost_an_attempt(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def select(run: Run, rows: list[RunSample], student: Any) -> int:
+    def score_cases(student: Any, cases: list[selecting.Case]) -> Any:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(scoring, "select", select)
+    monkeypatch.setattr(selecting, "score_cases", score_cases)
     with pytest.raises(ZeroDivisionError):
         score_now(run)
     for row in RunSample.objects.filter(run=run):
         assert (row.state, row.attempts, row.error_reason) == ("ready", 1, "internal")
+
+
+def test_a_chunk_is_saved_while_the_student_reads_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = world.run(3 * scoring.FIRST_CHUNK)
+    rewrite(run, "instruction")
+    read, settle = selecting.score_cases, selecting.settle
+    begun, saved = [threading.Event() for _ in range(2)], threading.Event()
+
+    def score_cases(student: Any, cases: list[selecting.Case]) -> Any:
+        begun[cases[0].row.position > 0].set()
+        if cases[0].row.position == scoring.FIRST_CHUNK:  # the second chunk
+            assert saved.wait(20), "the first chunk waits for the second"
+        return read(student, cases)
+
+    def settle_late(run: Run, student: Any, cases: list[selecting.Case], found: Any) -> int:
+        if cases[0].row.position == 0:
+            assert begun[1].wait(20), "the student waits for the saving of the first chunk"
+        count = settle(run, student, cases, found)
+        saved.set()
+        return count
+
+    monkeypatch.setattr(selecting, "score_cases", score_cases)
+    monkeypatch.setattr(selecting, "settle", settle_late)
+    score_now(run)
+    assert standings(run) == [("reflect_response", "ready")] * 3 * scoring.FIRST_CHUNK
+
+
+def test_what_is_read_when_a_save_fails_is_given_back_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = world.run(3 * scoring.FIRST_CHUNK)
+    rewrite(run, "instruction")
+
+    def settle(*_: Any) -> int:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(selecting, "settle", settle)
+    with pytest.raises(ZeroDivisionError):
+        score_now(run)
+    tried = list(RunSample.objects.filter(run=run).values_list("state", "attempts"))
+    assert tried == [("ready", 1)] * 2 * scoring.FIRST_CHUNK + [("ready", 0)] * scoring.FIRST_CHUNK
 
 
 def test_a_chunk_that_was_taken_over_is_not_saved(
@@ -238,25 +281,22 @@ def test_a_chunk_that_was_taken_over_is_not_saved(
         return original(rows)
 
     def score_now_again(run: Run) -> None:
-        rows = claims.claim_chunk(run.pk, STUDENT_STAGES, 10, 60)
-        with student_of(run) as student:
-            assert scoring.select(run, rows, student) == 3
+        assert select(run, claims.claim_chunk(run.pk, STUDENT_STAGES, 10, 60)) == 3
 
     monkeypatch.setattr(claims, "lock_ours", lock)
-    with student_of(run) as student:
-        rows = claims.claim_chunk(run.pk, STUDENT_STAGES, 10, 60)
-        assert scoring.select(run, rows, student) == 0
+    assert select(run, claims.claim_chunk(run.pk, STUDENT_STAGES, 10, 60)) == 0
     assert Score.objects.count() == reload(run).scored_pairs == 6
     assert Verdict.objects.count() == 3
     assert standings(run) == [("reflect_response", "ready")] * 3
 
 
-def student_of(run: Run) -> Any:
-    from contextlib import nullcontext
-
+def select(run: Run, rows: list[RunSample]) -> int:
+    """A chunk from its loading until it is saved."""
     from refinement.method.student import Student
 
-    return nullcontext(Student.load(StudentSpec.from_dict(run.config["student"])))
+    student = Student.load(StudentSpec.from_dict(run.config["student"]))
+    cases = selecting.load_cases(rows)
+    return selecting.settle(run, student, cases, selecting.score_cases(student, cases))
 
 
 def test_a_paused_run_is_not_scored(run: Run) -> None:
