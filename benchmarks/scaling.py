@@ -16,8 +16,10 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+
+import psutil
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
@@ -43,8 +45,9 @@ class Farm(House):
     def cpu_seconds(self, name: str) -> float:
         total = 0.0
         for process in self.tree(name):
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
+            with suppress(psutil.NoSuchProcess):  # its parent has its times from now on
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
         return total
 
 
