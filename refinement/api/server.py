@@ -35,7 +35,7 @@ def get_me(request: Request) -> Any:
     }
 
 
-@router.get("/me/tokens", auth=READ, response=c.Page[s.TokenOut])
+@router.get("/me/tokens", auth=READ, response=c.Page[s.ApiTokenOut])
 def list_my_tokens(request: Request, cursor: c.Cursor = "", limit: c.Limit = 100) -> Any:
     """One's own, the latest first, ended ones too; for a token of one project those of it."""
     return page_of(_own_tokens(request), cursor=cursor, limit=limit)

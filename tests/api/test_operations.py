@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ninja import Schema
 
+from refinement.api import schemas
 from refinement.models import Dataset, Decision, Export, Project, Run
 from tests.api.conftest import Caller, caller
 
@@ -19,6 +23,16 @@ if TYPE_CHECKING:
 @pytest.fixture
 def owner(house: House) -> Caller:
     return caller(house.room.owner)
+
+
+def test_no_two_schemas_have_one_name() -> None:
+    """OpenAPI knows a schema by its name: the second would take the place of the first."""
+    names: dict[str, set[str]] = {}
+    for module in iter_modules(schemas.__path__):
+        for found in vars(import_module(f"{schemas.__name__}.{module.name}")).values():
+            if isinstance(found, type) and issubclass(found, Schema):
+                names.setdefault(found.__name__, set()).add(found.__module__)
+    assert {name for name, modules in names.items() if len(modules) > 1} == set()
 
 
 def test_lists_come_in_pages_that_miss_nothing(house: House, owner: Caller) -> None:

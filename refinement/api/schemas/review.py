@@ -90,7 +90,7 @@ class PairDetail(Schema):
     comments: list[CommentOut]
 
 
-class TokenOut(Schema):
+class TokenLossOut(Schema):
     """Characters ``start`` to ``end`` of the response; losses in nats, ``alone`` after what the
     response began with, ``given_instruction`` after the prompt too. Null where there is none."""
 
@@ -104,7 +104,7 @@ class TokensOut(Schema):
     """``key``: of the version. Empty ``tokens``: unscorable, or scored before they were kept."""
 
     key: str
-    tokens: list[TokenOut]
+    tokens: list[TokenLossOut]
 
 
 class EditIn(Body):

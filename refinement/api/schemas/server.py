@@ -17,7 +17,7 @@ class Me(Schema):
     expires_at: datetime
 
 
-class TokenOut(Schema):
+class ApiTokenOut(Schema):
     """``start``: its first characters, to know it by; ``project``: null for all."""
 
     id: int
