@@ -21,6 +21,10 @@ from refinement.services.dispatch import broker_answers
 from refinement.services.tokens import revoke_token
 
 router = Router(tags=["server"])
+_FIGURES = (
+    *("runs", "failures", "calls_per_second", "tokens_per_second", "pairs_per_second"),
+    *("disk_free_bytes", "disk_total_bytes"),
+)
 
 
 @router.get("/me", auth=READ, response=s.Me)
@@ -72,9 +76,7 @@ def get_status(request: Request) -> Any:  # noqa: ARG001
             }
             for queue in QUEUES
         ],
-        **{name: getattr(now, name) for name in ("runs", "failures", "pairs_per_second")},
-        **{name: getattr(now, name) for name in ("calls_per_second", "tokens_per_second")},
-        **{name: getattr(now, name) for name in ("disk_free_bytes", "disk_total_bytes")},
+        **{name: getattr(now, name) for name in _FIGURES},
     }
 
 

@@ -106,8 +106,7 @@ def run_config(
 
     ``protocol`` and ``template`` replace those of the teacher and the student. Raises ServiceError.
     """
-    for name, sentence in problems(prompts.as_dict()).items():
-        raise ServiceError(f"{RULES[name].label}: {sentence}")
+    check_prompts(prompts)
     return {
         "teacher": teacher_spec(teacher, protocol=protocol).as_dict(),
         "student": student_spec(student, template=template).as_dict(),
@@ -116,6 +115,12 @@ def run_config(
         "prompt_version": prompts.version,
         "reuse": reuse,
     }
+
+
+def check_prompts(prompts: PromptSet) -> None:
+    """Raises ServiceError for the first text that no teacher could be asked with."""
+    for name, sentence in problems(prompts.as_dict()).items():
+        raise ServiceError(f"{RULES[name].label}: {sentence}")
 
 
 # -- Helpers --------------------------------------------------------------------------------------

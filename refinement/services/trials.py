@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.utils.translation import gettext
 
-from refinement.method.prompt_set import DEFAULT, RULES, PromptSet, problems
+from refinement.method.prompt_set import DEFAULT, PromptSet
 from refinement.models import Trial
 from refinement.services import audit
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.models_registry import teacher_spec
+from refinement.services.starting import check_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +53,7 @@ def start_trial(
             gettext("This dataset has no pair %(missing)s: choose a smaller number.")
             % {"missing": missing[0] + 1}
         )
-    for name, sentence in problems(prompts.as_dict()).items():
-        raise ServiceError(f"{RULES[name].label}: {sentence}")
+    check_prompts(prompts)
     config = {
         "teacher": teacher_spec(teacher, protocol=protocol).as_dict(),
         "prompts": prompts.as_dict(),
