@@ -89,7 +89,8 @@ def in_words(spec: PolicySpec) -> str:
     title = gettext(POLICIES[spec.name].title) if spec.name in POLICIES else spec.name
     if spec.name == "random":
         title = gettext("%(policy)s (seed %(seed)s)") % {"policy": title, "seed": spec.seed}
-    return f"{title}: {', '.join(parts) or gettext('every pair')}"
+    kept = ", ".join(parts) or gettext("every pair")
+    return f"{title}: {kept}"
 
 
 def _cut(spec: PolicySpec) -> str:
@@ -102,4 +103,5 @@ def _cut(spec: PolicySpec) -> str:
         "amount": amount,
         "signal": gettext(SIGNALS[spec.top_by].name),
     }
-    return f"{words}, {gettext('spread over the subjects')}" if spec.diverse else words
+    spread = gettext("spread over the subjects")
+    return f"{words}, {spread}" if spec.diverse else words

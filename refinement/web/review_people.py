@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -141,6 +143,8 @@ def _page(
     at_odds = disputed(run)
     shown = list(at_odds.select_related("sample")[:DISPUTES_SHOWN])
     owner = access.role_of(request.user, run.project) == "owner"
+    agreement = agreement_of(run) if owner or not now.blind else None
+    policies = agreement.policies if agreement else []
     initial = {
         "reviewers_per_pair": now.reviewers_per_pair,
         "blind": now.blind,
@@ -154,7 +158,9 @@ def _page(
         "plan_form": plan_form or PlanForm(initial=initial),
         "assign_form": assign_form or AssignForm(run=run),
         "progress": progress_of(run),
-        "agreement": agreement_of(run) if owner or not now.blind else None,
+        "agreement": agreement,
+        # A row a policy, the run's own first, with everybody in one order.
+        "by_policy": [(key, list(it)) for key, it in groupby(policies, attrgetter("second"))],
         "disputes": [(pair, current_opinions(pair)) for pair in shown] if owner else [],
         "dispute_count": at_odds.count(),
     }

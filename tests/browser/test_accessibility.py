@@ -1,5 +1,6 @@
-"""Every screen, wide and narrow, in light and dark: axe-core finds nothing, nothing jumps or sticks
-out. The screens are those of the table of doors, so that a new one cannot be forgotten here."""
+"""Every screen, wide and narrow, in light and dark: axe-core finds nothing, nothing jumps, sticks
+out or lies over something else. The screens are those of the table of doors, so that a new one
+cannot be forgotten here."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from django.urls import reverse
 
 from refinement.models import ReviewPlan
 from refinement.services.opinions import give_opinion
+from tests.browser.overlaps import overlapping_texts
 from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE
 from tests.web.conftest import PASSWORD, House, house
 from tests.web.test_access import DOORS
@@ -93,6 +95,7 @@ def look(page: Page, name: str) -> list[str]:
                 page.screenshot(path=Path(SHOTS) / f"{where.replace(' ', '-')}.png")
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             troubles.append(f"{name} {size}: the page is wider than its window")
+        troubles += [f"{name} {size}: {words}" for words in overlapping_texts(page)]
     return troubles
 
 
@@ -163,8 +166,12 @@ def test_signing_in(live_server: LiveServer, visit: Callable[..., Visitor]) -> N
     assert look(visitor.page, "login") == []
 
 
-def test_axe_would_find_something(live_server: LiveServer, visit: Callable[..., Visitor]) -> None:
+def test_the_checks_would_find_something(
+    live_server: LiveServer, visit: Callable[..., Visitor]
+) -> None:
     visitor = visit(live_server.url)
     visitor.page.goto("/login")
+    visitor.page.evaluate("document.querySelector('[for=id_password]').style.marginTop = '-5rem'")
+    assert any("Password" in trouble for trouble in overlapping_texts(visitor.page))
     visitor.page.evaluate("document.querySelector('label').remove()")
     assert any("label" in trouble for trouble in axe(visitor.page, None))
