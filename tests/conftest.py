@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -15,10 +17,14 @@ from django.utils import translation
 from refinement.embedded.model import ensure_embedded_model
 from refinement.embedded.ports import wait_for_port
 from refinement.embedded.valkey import valkey_command
+from tests.environment import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from pytest_django.plugin import DjangoDbBlocker
+
+EMPTY_DATABASE = Path(settings.DATA_DIR) / "empty.sqlite3"
 
 # An example takes as long as the machine is busy: time says nothing about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -30,6 +36,36 @@ def _first_language() -> Iterator[None]:
     """A request answered in German leaves the thread speaking it; the next test is told English."""
     yield
     translation.activate(settings.LANGUAGE_CODE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that start processes go first, so that none is left for one worker at the end."""
+    slow = {
+        item.module  # type: ignore[attr-defined]
+        for item in items
+        if item.get_closest_marker("processes") or item.get_closest_marker("browser")
+    }
+    items.sort(key=lambda item: item.module not in slow)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The plugin's; then SQLite's database is copied while it is empty (``new_database``)."""
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("VACUUM INTO %s", [str(EMPTY_DATABASE)])
+
+
+@pytest.fixture(scope="session")
+def new_database(django_db_setup: None) -> Path:
+    """An SQLite file with all tables and no row: to migrate one anew takes some seconds."""
+    if not EMPTY_DATABASE.exists():
+        env = os.environ | {"DATABASE_URL": f"sqlite:///{EMPTY_DATABASE}"}
+        command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(command, cwd=REPOSITORY, env=env, check=True)
+    return EMPTY_DATABASE
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
         context = browser.new_context(base_url=base_url, reduced_motion="reduce", **options)
         context.set_default_timeout(EXPECT_MS)
         contexts.append(context)
-        visitors.append(Visitor(context.new_page()))
+        visitors.append(Visitor(context.new_page(), base_url))
         _listen(visitors[-1])
         return visitors[-1]
 
@@ -69,7 +69,9 @@ def _listen(visitor: Visitor) -> None:
 
     def on_console(message: ConsoleMessage) -> None:
         status = re.search(r"status of (\d+)", message.text)
-        expected = status and int(status.group(1)) in visitor.expected_statuses
+        expected = (status and int(status.group(1)) in visitor.expected_statuses) or any(
+            words in message.text for words in visitor.expected_words
+        )
         if message.type in ("error", "warning") and not expected:
             visitor.troubles.append(f"console {message.type}: {message.text}")
 

@@ -16,7 +16,7 @@ from refinement.models import ReviewPlan
 from refinement.services.opinions import give_opinion
 from tests.browser.overlaps import overlapping_texts
 from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE
-from tests.web.conftest import PASSWORD, House, house
+from tests.web.conftest import House, house
 from tests.web.test_access import DOORS
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def owner(live_server: LiveServer, visit: Callable[..., Visitor], house: House) 
     user.save()
     visitor = visit(live_server.url)
     visitor.page.add_init_script(WATCH_SHIFTS)
-    visitor.sign_in(user.username, PASSWORD)
+    visitor.enter(user.username)
     return visitor
 
 

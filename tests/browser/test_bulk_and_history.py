@@ -14,7 +14,7 @@ from refinement.models import RunSample, SavedView
 from refinement.services.bulk_acts import perform
 from refinement.services.decisions import record_decision
 from refinement.services.dispatch import delivered_to
-from tests.review_room import PASSWORD, Room, make_room
+from tests.review_room import Room, make_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def at_once() -> Iterator[None]:
 @pytest.fixture
 def me(live_server: LiveServer, visit: Callable[..., Visitor], room: Room) -> Visitor:
     visitor = visit(live_server.url)
-    visitor.sign_in(room.owner.username, PASSWORD)
+    visitor.enter(room.owner.username)
     return visitor
 
 

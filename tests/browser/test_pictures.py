@@ -15,7 +15,7 @@ from refinement.selectors.slices import forget_fields
 from refinement.selectors.what_if import what_if
 from refinement.services.decisions import record_decision
 from tests.pipeline.processes import POOLS, celery
-from tests.review_room import PASSWORD, Room, make_room
+from tests.review_room import Room, make_room
 from tests.scored_run import fill
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def worker(valkey_url: str, process_env: dict[str, str]) -> Iterator[None]:
 @pytest.fixture
 def me(live_server: LiveServer, visit: Callable[..., Visitor], room: Room) -> Visitor:
     visitor = visit(live_server.url)
-    visitor.sign_in(room.owner.username, PASSWORD)
+    visitor.enter(room.owner.username)
     visitor.page.goto(f"/runs/{room.run.pk}/pictures")
     return visitor
 

@@ -11,7 +11,7 @@ from refinement.method.token_archive import pack
 from refinement.method.token_losses import ResponseTokens, TokenLoss
 from refinement.models import Score, TokenWish
 from refinement.services.token_wishes import keep_tokens, refuse_tokens
-from tests.review_room import PASSWORD, TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
+from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def room(transactional_db: None) -> Room:
 @pytest.fixture
 def me(live_server: LiveServer, visit: Callable[..., Visitor], room: Room) -> Visitor:
     visitor = visit(live_server.url)
-    visitor.sign_in(room.reviewer.username, PASSWORD)
+    visitor.enter(room.reviewer.username)
     return visitor
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from refinement.models import Decision, RunSample
 from refinement.services.review_plans import set_plan
-from tests.review_room import PASSWORD, TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
+from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def arrive(
 ) -> Callable[[User], Visitor]:
     def open_room(user: User) -> Visitor:
         visitor = visit(live_server.url)
-        visitor.sign_in(user.username, PASSWORD)
+        visitor.enter(user.username)
         visitor.open_review(room.run.pk)
         return visitor
 

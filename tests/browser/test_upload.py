@@ -49,7 +49,8 @@ def me(
     me = visit(live_server.url)
     me.page.context.set_default_timeout(60_000)
     expect.set_options(timeout=60_000)
-    me.sign_in("ann", PASSWORD)
+    me.enter("ann")
+    me.page.goto("/")
     me.page.get_by_role("link", name="Fruit").first.click()
     me.page.get_by_role("link", name="Upload a dataset").first.click()
     return me

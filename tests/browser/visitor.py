@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.test import Client
 from playwright.sync_api import Page, expect
+
+from refinement.models import User
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
+BACKEND = "django.contrib.auth.backends.ModelBackend"
 EXPECT_MS = 15_000  # how long a page may take to look as expected
 
 
 class Visitor:
-    """One window. ``expected_statuses`` are answers of 400 and above that the test wants."""
+    """One window. ``expected_statuses`` are answers of 400 and above that the test wants,
+    ``expected_words`` are in lines of the console that it wants."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, base_url: str) -> None:
         self.page = page
+        self.base_url = base_url
         self.troubles: list[str] = []
         self.expected_statuses: set[int] = set()
+        self.expected_words: set[str] = set()
 
     def sign_in(self, username: str, password: str) -> None:
         self.page.goto("/")
@@ -26,6 +33,14 @@ class Visitor:
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Sign in").click()
         expect(self.page.get_by_role("heading", level=1)).to_have_text("Projects")
+
+    def enter(self, username: str) -> None:
+        """Come back signed in: the browser kept the session."""
+        client = Client()
+        client.force_login(User.objects.get(username=username), BACKEND)
+        cookie = client.cookies["sessionid"].value
+        cookies = [{"name": "sessionid", "value": cookie, "url": self.base_url}]
+        self.page.context.add_cookies(cookies)  # type: ignore[arg-type]
 
     # -- The review room ----------------------------------------------------------------------
     def open_review(self, run_id: int, query: str = "") -> None:

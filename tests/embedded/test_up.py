@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import sys
@@ -22,6 +23,13 @@ pytestmark = pytest.mark.processes
 
 WORKERS = ("teacher", "student", "default")
 REFUSED = 1
+
+
+@pytest.fixture
+def folder(tmp_path: Path, new_database: Path) -> Path:
+    """A data folder as it is after a first start."""
+    shutil.copyfile(new_database, tmp_path / "srt.sqlite3")
+    return tmp_path
 
 
 def test_it_starts_everything_mends_it_and_stops_all_of_it(tmp_path: Path) -> None:
@@ -66,22 +74,22 @@ def wait_for_another(up: Command, before: psutil.Process, *words: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills the children of the killed")
-def test_a_killed_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
-    with running(tmp_path, "up", "--no-teacher") as up:
+def test_a_killed_supervisor_leaves_nothing_behind(folder: Path) -> None:
+    with running(folder, "up", "--no-teacher") as up:
         up.wait_for("Ready at")
         children = up.children()
         up.process.kill()
         up.process.wait()
         assert wait_until_gone(children) == []
 
-    with running(tmp_path, "up", "--no-teacher") as again:  # and nothing in the next one's way
+    with running(folder, "up", "--no-teacher") as again:  # and nothing in the next one's way
         again.wait_for("Ready at")
 
 
-def test_ctrl_c_while_it_starts_stops_it_quietly(tmp_path: Path) -> None:
-    with running(tmp_path, "up", "--no-teacher") as up:
+def test_ctrl_c_while_it_starts_stops_it_quietly(folder: Path) -> None:
+    with running(folder, "up", "--no-teacher") as up:
         up.wait_for("Starting")
-        while not (tmp_path / "logs" / "web.log").exists():
+        while not (folder / "logs" / "web.log").exists():
             assert up.process.poll() is None
             time.sleep(0.01)
         children = up.children()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -77,7 +78,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, student_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, student_path: Path, new_database: Path) -> Iterator[Desk]:
+    shutil.copyfile(new_database, tmp_path / "own.sqlite3")
     lines = [
         json.dumps({"instruction": text, "output": "Not much.", "id": number})
         for number, text in enumerate(questions(SAMPLES))
@@ -95,6 +97,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
 
 @pytest.mark.processes
 def test_the_whole_method_on_one_file_and_nothing_again_the_second_time(desk: Desk) -> None:
+    (desk.folder / "own.sqlite3").unlink()  # it makes one where there is none
     status, out, err = desk.run()
     assert status == 0, err
     records = [json.loads(line) for line in desk.out.read_text().splitlines()]

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import Gemma2Config, GPT2Config
 
+from refinement.embedded.unpack_gguf import unpack
 from refinement.method.errors import StudentError
 from refinement.method.losses import LOGITS_A_SLICE
 from refinement.method.spans import Span
 from refinement.method.student_loading import choose_device, choose_dtype
 from tests.method.plain_loop import PlainLoop
+from tests.method.tiny_gguf import save_tiny_gguf
 from tests.method.tiny_student import load_tiny_student, reload, save_tiny_student
 
 if TYPE_CHECKING:
@@ -301,14 +303,11 @@ def test_pickles_are_not_loaded(tiny_folder: Path, tmp_path: Path) -> None:
         reload(folder)
 
 
-@pytest.mark.real_model
-def test_a_gguf_file_is_the_same_student_as_the_folder_made_from_it(
-    embedded_model_dir: Path,
-) -> None:
-    from refinement.embedded.model import find_gguf
-
+def test_a_gguf_file_is_the_same_student_as_the_folder_made_from_it(tmp_path: Path) -> None:
+    file = save_tiny_gguf(tmp_path / "tiny.gguf")
+    unpack(file, tmp_path / "folder")
     spans = random_spans(3, longest=20)
-    packed, folder = reload(find_gguf()), reload(embedded_model_dir)
+    packed, folder = reload(file), reload(tmp_path / "folder")
 
     assert means(packed, spans) == pytest.approx(means(folder, spans), abs=1e-5)
     assert packed.tokenize(["Hello there"]) == folder.tokenize(["Hello there"])

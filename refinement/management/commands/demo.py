@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.urls import reverse
 
 from refinement.embedded.errors import EmbeddedError
@@ -20,6 +20,7 @@ from refinement.embedded.teacher_server import teacher_answers
 from refinement.management import demo_setup as setup
 from refinement.management.commands.up import add_plan_arguments, plan_from
 from refinement.management.progress import ProgressLine, duration, summary_table
+from refinement.management.quick import QuickCommand
 from refinement.models import Dataset, Run, RunSample, User
 from refinement.selectors.runs import run_progress, run_summary
 from refinement.services.errors import ServiceError
@@ -36,9 +37,8 @@ MOST_DEATHS = 5  # of one service in a row; then something is wrong that waiting
 INTERRUPTED = 130
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = "Refine the bundled pairs with the embedded teacher and student, and show the result."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own shape
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_plan_arguments(parser, teacher=False)

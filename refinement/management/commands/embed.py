@@ -6,8 +6,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from refinement.management.quick import QuickCommand
 from refinement.method.errors import StudentError
 from refinement.models import Run
 from refinement.services import policies
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = (
         "Encode every scored pair of a run with a sentence-embedding model, so that the what-if "
         "can show the policy “coherence”, and the best pairs can be spread over the subjects."

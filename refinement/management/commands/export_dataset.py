@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from refinement.formats.writing.containers import CONTAINERS
 from refinement.formats.writing.targets import AS_IMPORTED, TARGETS
 from refinement.management.policy_options import add_filter_options, filtered_policy
+from refinement.management.quick import QuickCommand
 from refinement.method.policies import POLICIES
 from refinement.models import Dataset, Run
 from refinement.services.errors import ServiceError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = (
         "Export the selected pairs of a run, or a dataset as it was imported. With a file's name "
         "it writes that file and its manifest; with a folder's (ending in /) also a dataset card "

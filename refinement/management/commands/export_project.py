@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from refinement.management.quick import QuickCommand
 from refinement.models import Project
 from refinement.services.archives import export_project
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = (
         "Write a project with its datasets, runs, replies, scores, verdicts and decisions into one "
         "file, which import_project reads here or elsewhere. Others may go on working meanwhile."

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.files import File
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from refinement.formats.errors import FormatError
 from refinement.formats.folders import data_files, write_as_one
 from refinement.formats.shapes import FORMATS
+from refinement.management.quick import QuickCommand
 from refinement.models import Dataset, Project
 from refinement.selectors.datasets import rejected_lines
 from refinement.services.datasets import OPTIONS, create_dataset, import_dataset, start_import
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SHOWN = 5  # rejected rows
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = (
         "Import instruction data into a project: JSON, JSON Lines, CSV, Parquet or Arrow, also as "
         ".gz or .zst, or a Hugging Face dataset folder."

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from refinement.management.quick import QuickCommand
 from refinement.services.archives import ArchiveError, import_project
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = (
         "Read a project that export_project wrote, as a new project: all of it, or nothing. Runs "
         "that were under way are paused. People are found by their names; who is missing is made, "

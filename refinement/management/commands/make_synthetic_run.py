@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection, transaction
 
+from refinement.management.quick import QuickCommand
 from refinement.management.synthetic import fill_run
 from refinement.method.specs import PolicySpec
 from refinement.models import Dataset, Membership, Project, Run, User
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = (
         "Make a project with a dataset and a finished run of made-up pairs, scores, verdicts and "
         "some decisions: to try the product, or measure it, at any size."

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.model import ensure_embedded_model, ensure_teacher_file
 from refinement.embedded.teacher_server import is_llama
+from refinement.management.quick import QuickCommand
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = "Unpack the embedded model, once, so that the first start is quick."
-    requires_system_checks: list[str] = []  # noqa: RUF012 -- Django's
 
     def handle(self, **_: Any) -> None:
         try:

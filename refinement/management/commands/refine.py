@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -25,6 +25,7 @@ from refinement.formats.registry import FORMATS, FormatError, detect
 from refinement.management import refine_setup as setup
 from refinement.management.policy_options import add_policy_options, policy_of
 from refinement.management.progress import ProgressLine, summary_table
+from refinement.management.quick import QuickCommand
 from refinement.management.stopping import terminated_as_interrupted
 from refinement.method.errors import MethodError
 from refinement.models import Endpoint, Run, Student
@@ -50,9 +51,8 @@ TEACHER_LIMITS = {  # our options and the endpoint's fields
 }
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = "Refine a file: a teacher rewrites each pair, the student chooses, OUT gets the kept."
-    requires_system_checks: list[str] = []  # noqa: RUF012 -- Django's
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("input", type=Path, metavar="IN", help="a file of instruction pairs")

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.model import ensure_embedded_model
 from refinement.formats.registry import FormatError, detect, read_records
+from refinement.management.quick import QuickCommand
 from refinement.management.stopping import terminated_as_interrupted
 from refinement.method.errors import StudentError
 from refinement.method.specs import StudentSpec
@@ -39,9 +40,8 @@ LOG_SECONDS = 10.0  # between progress lines where nobody watches
 INTERRUPTED = 130
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = "Score every record of a file with the student: four losses, IFD and r-IFD."
-    requires_system_checks: list[str] = []  # noqa: RUF012 -- Django's; the database is not used
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("input", type=Path, metavar="IN", help="Alpaca JSON or JSON Lines")

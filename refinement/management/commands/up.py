@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from refinement.embedded.errors import EmbeddedError
 from refinement.embedded.services import Plan
 from refinement.embedded.supervisor import Supervisor
+from refinement.management.quick import QuickCommand
 from refinement.models import User
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 
-class Command(BaseCommand):
+class Command(QuickCommand):
     help = "Start web, workers, broker and the embedded teacher; Ctrl-C stops all of it."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own shape; `up` checks itself
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_plan_arguments(parser)
