@@ -17,6 +17,8 @@ from django.utils import translation
 from refinement.embedded.model import ensure_embedded_model
 from refinement.embedded.ports import wait_for_port
 from refinement.embedded.valkey import valkey_command
+from refinement.selectors.run_columns import forget_tables
+from refinement.selectors.slices import forget_fields
 from tests.environment import REPOSITORY
 
 if TYPE_CHECKING:
@@ -32,10 +34,12 @@ hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
-def _first_language() -> Iterator[None]:
-    """A request answered in German leaves the thread speaking it; the next test is told English."""
+def _as_new() -> Iterator[None]:
+    """What a test leaves in this process: the language of its last page, tables by id."""
     yield
     translation.activate(settings.LANGUAGE_CODE)
+    forget_tables()  # a database that is rolled back gives the same ids again
+    forget_fields()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2
-import openai
 
 from refinement.method import server_errors
 from refinement.method.addresses import AddressRefusedError
@@ -36,6 +35,8 @@ from refinement.method.specs import TeacherSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import openai
 
     from refinement.method.addresses import AddressRule
     from refinement.method.asking import Message
@@ -120,6 +121,8 @@ class Teacher:
         max_tokens: int | None,
     ) -> TeacherReply:
         """One try; a server that names a parameter it does not take is asked without, at once."""
+        import openai  # with the first question: most processes never ask one
+
         client = self._open()
         async with self.limit.slot() as began:
             for _ in range(len(vars(self.quirks)) + 1):

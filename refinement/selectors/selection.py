@@ -22,13 +22,13 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import BooleanField, Case, CharField, F, FilteredRelation, Q, Value, When
 from django.db.models.functions import Coalesce, NullIf
 
 from refinement.method.pairs import Pair, Turn
 from refinement.models import Decision, RunSample, Sample
+from refinement.selectors.streams import stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from refinement.models import Dataset, Run
 
-CHUNK = 250  # rows fetched at a time: a text may have megabytes
 ORIGINAL = "original"
 DROPPED_BY_HAND = "dropped_by_hand"
 FAILED = "failed"
@@ -266,7 +265,7 @@ def read_pairs(
 
 
 def texts_of_pairs(rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
-    """Of ``selected_rows`` no more than what a record is made of, for ``chunks``.
+    """Of ``selected_rows`` no more than what a record is made of, for ``chunks_alone``.
 
     Position, instruction, input, response, and the JSON texts of extra, layout and context.
     """
@@ -295,21 +294,3 @@ def _imported(samples: QuerySet[Sample, Any]) -> Iterator[SelectedPair]:
     texts = ("instruction", "input", "response", "context", "extra", "layout")
     for row in stream(samples.values_list("position", "line", "part", "content_hash", *texts)):
         yield SelectedPair._make((0, *row, ORIGINAL, "", "", "", "", True, False, (), ()))
-
-
-def stream(rows: QuerySet[Any, Any]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a ``values_list`` as the database's driver gives them: JSON is text."""
-    for chunk in chunks(rows):
-        yield from chunk
-
-
-def chunks(rows: QuerySet[Any, Any]) -> Iterator[list[tuple[Any, ...]]]:
-    """The same, a chunk at a time, by a cursor of the server where there is one."""
-    try:
-        sql, parameters = rows.query.get_compiler(using=rows.db).as_sql()
-    except EmptyResultSet:
-        return
-    with connections[rows.db].chunked_cursor() as cursor:
-        cursor.execute(sql, parameters)
-        while chunk := cursor.fetchmany(CHUNK):
-            yield chunk

@@ -23,11 +23,9 @@ from refinement.selectors.export_preview import (
 )
 from refinement.selectors.preference import BEATEN_COLUMNS, beaten_response, with_beaten
 from refinement.selectors.selection import (
-    CHUNK,
     DROPPED_BY_HAND,
     KEPT,
     SelectedPair,
-    chunks,
     imported_pair,
     imported_pairs,
     layout,
@@ -37,6 +35,7 @@ from refinement.selectors.selection import (
     texts_of_samples,
     turns,
 )
+from refinement.selectors.streams import CHUNK, chunks_alone
 from refinement.services.export_columns import SRT_FIELD, about
 from refinement.services.export_sieve import Cut, Seen, goes_to_validation
 
@@ -183,7 +182,7 @@ class ExportStream:
             rows: QuerySet[Any, Any] = texts_of_samples(self.dataset, using=self.using)
         else:
             rows = texts_of_pairs(self._chosen(self.run))
-        for chunk in chunks(rows):
+        for chunk in chunks_alone(rows):
             yield [record for row in chunk if (record := self._plain_record(*row)) is not None]
 
     def _plain_record(

@@ -15,7 +15,6 @@ from django.db import transaction
 from django.utils.translation import gettext
 
 from refinement.models import Export, Push
-from refinement.services import hub_upload
 from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.exports import folder_of
@@ -30,6 +29,7 @@ TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105 - the name of a variable
 _REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 # Only variables that are meant for it: what is named here is sent to the hub.
 _TOKEN_VARIABLES = re.compile(r"HF_TOKEN(_[A-Z0-9_]{1,60})?")
+_UPLOADER = Path(__file__).with_name("hub_upload.py")
 _PATIENCE = 5.0  # seconds between two looks at the upload
 _ONLINE = {
     "HF_HUB_OFFLINE": "0",
@@ -118,7 +118,7 @@ def upload_folder(
         }
     )
     with subprocess.Popen(
-        [sys.executable, "-P", str(Path(hub_upload.__file__))],
+        [sys.executable, "-P", str(_UPLOADER)],
         env=os.environ | _ONLINE,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -11,7 +11,6 @@ import pytest
 from django.test import Client
 
 from refinement.models import Export, Push
-from refinement.selectors.run_columns import forget_tables
 from refinement.services.dispatch import delivered_to
 from refinement.services.exports import write_export
 from tests.api.conftest import Caller, caller
@@ -30,7 +29,6 @@ pytestmark = pytest.mark.django_db(transaction=True)  # an export reads its own 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, settings: SettingsWrapper) -> Iterator[None]:
     settings.MEDIA_ROOT = tmp_path
-    forget_tables()
     with delivered_to(lambda *_: None):
         yield
 

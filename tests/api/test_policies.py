@@ -8,8 +8,7 @@ import pytest
 
 from refinement.method.policies import POLICIES
 from refinement.method.specs import PolicySpec
-from refinement.selectors.run_columns import forget_tables, run_table
-from refinement.selectors.slices import forget_fields
+from refinement.selectors.run_columns import run_table
 from refinement.selectors.what_if import compare_policies, flipped, policy_of, what_if
 from tests.api.conftest import Caller, caller
 from tests.review_room import Room, make_room
@@ -24,8 +23,6 @@ STRICT = "max_r_ifd=0.7&require_response_accepted=false"
 
 @pytest.fixture
 def room() -> Room:
-    forget_tables()
-    forget_fields()
     return make_room()
 
 

@@ -17,7 +17,7 @@ from refinement.method.specs import PolicySpec
 from refinement.models import Embedding, PolicyChange, Run, Score, Verdict
 from refinement.pipeline.embedding import embed_for_policy
 from refinement.selectors.embeddings import embeddings_of
-from refinement.selectors.run_columns import forget_tables, run_table
+from refinement.selectors.run_columns import run_table
 from refinement.selectors.what_if import compare_policies
 from refinement.services import policies
 from refinement.services.deriving import derive
@@ -53,7 +53,6 @@ def encoder_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def room(db: None) -> Room:
-    forget_tables()
     return make_room()
 
 

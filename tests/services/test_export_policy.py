@@ -8,7 +8,6 @@ import pytest
 
 from refinement.method.specs import PolicySpec
 from refinement.models import Verdict
-from refinement.selectors.run_columns import forget_tables
 from refinement.services import policies
 from refinement.services.decisions import record_decision
 from refinement.services.deriving import derive
@@ -40,7 +39,6 @@ def nobody_is_woken() -> Iterator[None]:
 @pytest.fixture
 def room(transactional_db: None, tmp_path: Path, settings: SettingsWrapper) -> Room:
     settings.MEDIA_ROOT = tmp_path / "files"
-    forget_tables()
     return make_room()
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from refinement.method.pairs import Pair
 from refinement.models import Export
-from refinement.selectors.run_columns import forget_tables
 from refinement.services import exports
 from refinement.services.decisions import record_decision
 from refinement.services.dispatch import delivered_to
@@ -78,7 +77,6 @@ def many(room: Room, count: int) -> None:
 def test_words_and_turned_pairs_narrow_too(
     room: Room, tmp_path: Path, narrowed: dict[str, str]
 ) -> None:
-    forget_tables()
     many(room, 3)
     _, records = leave(room, tmp_path / "out", filter=narrowed)
     assert [record["instruction"] for record in records] == ["Question 2"]
@@ -235,7 +233,7 @@ def test_a_cancel_stops_the_writer(room: Room, monkeypatch: pytest.MonkeyPatch) 
 
 def test_progress_is_told(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "PROGRESS_SECONDS", 0.0)
-    monkeypatch.setattr("refinement.selectors.selection.CHUNK", 2)
+    monkeypatch.setattr("refinement.selectors.streams.CHUNK", 2)
     many(room, 5)
     export = create_export(run=room.run, user=room.owner, options={})
     write_export(export_id=export.pk)

@@ -10,7 +10,7 @@ import pytest
 
 from refinement.method.specs import PolicySpec
 from refinement.models import PolicyChange, Run, RunSample, Verdict
-from refinement.selectors.run_columns import forget_tables, run_table
+from refinement.selectors.run_columns import run_table
 from refinement.selectors.what_if import outcome_of, what_if
 from refinement.services import deriving, policies, runs
 from refinement.services.decisions import record_decision, undo_decision
@@ -28,7 +28,6 @@ STRICT = PolicySpec(max_r_ifd=0.7)
 
 @pytest.fixture
 def room() -> Room:
-    forget_tables()
     return make_room()
 
 

@@ -13,8 +13,7 @@ from django.urls import reverse
 
 from refinement.method.specs import PolicySpec
 from refinement.models import PolicyChange, Run, RunSample
-from refinement.selectors.run_columns import forget_tables, run_table
-from refinement.selectors.slices import forget_fields
+from refinement.selectors.run_columns import run_table
 from refinement.selectors.what_if import outcome_of, what_if
 from refinement.services.decisions import record_decision
 from refinement.web.policy_forms import as_query, form_of
@@ -33,8 +32,6 @@ STRICT = PolicySpec(max_r_ifd=0.7)
 
 @pytest.fixture
 def room() -> Room:
-    forget_tables()
-    forget_fields()
     return make_room()
 
 

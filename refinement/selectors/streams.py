@@ -1,0 +1,66 @@
+"""The rows of a ``values_list`` as the database's driver gives them, in constant memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.models import QuerySet
+
+    Row = tuple[Any, ...]
+
+CHUNK = 250  # rows fetched at a time: a text may have megabytes
+
+
+def stream(rows: QuerySet[Any, Any]) -> Iterator[Row]:
+    """One by one; JSON is text."""
+    for chunk in chunks(rows):
+        yield from chunk
+
+
+def chunks(rows: QuerySet[Any, Any]) -> Iterator[list[Row]]:
+    """A chunk at a time, by a cursor of the server where there is one."""
+    compiled = _compiled(rows)
+    if compiled is None:
+        return
+    with connections[rows.db].chunked_cursor() as cursor:
+        cursor.execute(*compiled)
+        while chunk := cursor.fetchmany(CHUNK):
+            yield chunk
+
+
+def chunks_alone(rows: QuerySet[Any, Any]) -> Iterator[list[Row]]:
+    """The same, where nothing else is asked of the connection before the last chunk.
+
+    PostgreSQL then reads on while a chunk is in use, which it does for no cursor, and with as many
+    processes as it likes.
+    """
+    compiled = _compiled(rows)
+    connection = connections[rows.db]
+    if compiled is None or connection.vendor != "postgresql":
+        yield from chunks(rows)
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        chunk: list[Row] = []
+        for row in cursor.stream(*compiled, size=CHUNK):
+            chunk.append(row)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+
+def _compiled(rows: QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]] | None:
+    """The statement and its parameters; ``None`` where it is known to find nothing."""
+    try:
+        sql, parameters = rows.query.get_compiler(using=rows.db).as_sql()
+    except EmptyResultSet:
+        return None
+    return sql, parameters
