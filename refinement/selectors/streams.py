@@ -45,10 +45,13 @@ def chunks_alone(rows: QuerySet[Any, Any]) -> Iterator[list[Row]]:
     if compiled is None or connection.vendor != "postgresql":
         yield from chunks(rows)
         return
+    from psycopg import capabilities
+
     connection.ensure_connection()
+    size = CHUNK if capabilities.has_stream_chunked() else 1  # libpq before 17
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         chunk: list[Row] = []
-        for row in cursor.stream(*compiled, size=CHUNK):
+        for row in cursor.stream(*compiled, size=size):
             chunk.append(row)
             if len(chunk) == CHUNK:
                 yield chunk

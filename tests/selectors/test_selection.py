@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from refinement.method.pairs import Pair, Turn
 from refinement.models import Decision, RunSample
-from refinement.selectors import selection
+from refinement.selectors import streams
 from refinement.selectors.queue import Show, queue_counts
 from refinement.selectors.selection import SelectedPair, effective_pairs
 from refinement.services.decisions import record_decision, undo_decision
@@ -173,7 +173,7 @@ def test_the_review_queue_counts_the_same(room: Room) -> None:
 
 # -- The stream -----------------------------------------------------------------------------------
 def test_the_order_is_the_datasets_over_chunks(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "CHUNK", 3)
+    monkeypatch.setattr(streams, "CHUNK", 3)
     room.fill(8)
     assert [s.position for s in effective_pairs(room.run, include="all")] == list(range(8))
 
