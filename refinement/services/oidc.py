@@ -115,6 +115,8 @@ def _sign_up(identity: Identity, oidc: Oidc) -> User:
     """The verified address becomes the name: nobody can choose that of somebody else."""
     name = identity.email.lower()
     taken = len(name) > NAME_LENGTH or UserModel.objects.filter(username__iexact=name).exists()
+    if taken and (meanwhile := _by_email(identity, oidc)):
+        return meanwhile  # signed up in another window since we looked
     if not oidc.sign_up or taken:
         raise SignInRefusedError(
             gettext(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.db import connection
 
@@ -14,8 +15,9 @@ from srt_web.oidc import Oidc
 OIDC = Oidc("https://id.example.org", "srt", "secret", "Example", sign_up=True)
 
 
+@pytest.mark.parametrize("_time", range(4))
 def test_the_same_person_from_several_windows_at_once_gets_one_account(
-    transactional_db: None,
+    transactional_db: None, _time: int
 ) -> None:
     identity = Identity("ada-1", email="ada@example.org")
     barrier = threading.Barrier(5)
