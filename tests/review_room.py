@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from django.test import Client
+
 from refinement.method.pairs import Pair
 from refinement.models import (
     Candidate,
@@ -247,3 +249,10 @@ def make_room(name: str = "Cooking") -> Room:
         config={"teacher": {"model": "house-teacher"}, "prompt_version": "1"},
     )
     return Room(project=project, run=run, **people)
+
+
+def client_of(user: User) -> Client:
+    """Signed in."""
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client

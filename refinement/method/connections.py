@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import httpx2
+import openai
 
 from refinement.method.addresses import guard
 
 if TYPE_CHECKING:
-    import openai
-
     from refinement.method.addresses import AddressRule
     from refinement.method.specs import TeacherSpec
 
@@ -29,8 +28,6 @@ def open_client(spec: TeacherSpec, key: str, rule: AddressRule | None) -> openai
     It goes through aiohttp: with hundreds of requests under way the pool of the default transport
     takes longer for each than the rest of the client.
     """
-    import openai  # takes a moment: with the first question
-
     url = urlsplit(spec.base_url)
     loopback = url.hostname in {"localhost", "127.0.0.1", "::1"}
     limits = httpx2.Limits(
@@ -54,8 +51,6 @@ def open_client(spec: TeacherSpec, key: str, rule: AddressRule | None) -> openai
 
 def _transport() -> type[httpx2.AsyncClient]:
     """An environment from before aiohttp was needed is slower, not broken."""
-    import openai
-
     has_aiohttp = find_spec("aiohttp") is not None
     return openai.DefaultAioHttpClient if has_aiohttp else openai.DefaultAsyncHttpxClient
 
@@ -64,8 +59,6 @@ def request_options(spec: TeacherSpec, key: str) -> openai.RequestOptions:
     """How a request carries ``key``, where it is not as a bearer's."""
     if not key or not is_azure(spec.base_url):
         return {}
-    import openai
-
     return {"headers": {"api-key": key, "Authorization": openai.Omit()}}
 
 

@@ -21,7 +21,6 @@ import httpx2
 
 from refinement.method import server_errors
 from refinement.method.addresses import AddressRefusedError
-from refinement.method.connections import open_client, request_options
 from refinement.method.errors import (
     PermanentTeacherError,
     SchemaRefusedError,
@@ -121,7 +120,7 @@ class Teacher:
         max_tokens: int | None,
     ) -> TeacherReply:
         """One try; a server that names a parameter it does not take is asked without, at once."""
-        import openai  # with the first question: most processes never ask one
+        import openai
 
         client = self._open()
         async with self.limit.slot() as began:
@@ -171,6 +170,9 @@ class Teacher:
             raise server_errors.missing_key(spec)
         if not all("!" <= character <= "~" for character in self._key):
             raise server_errors.bad_key(spec)
+        # With the first question: it loads the client's library, which most processes never need.
+        from refinement.method.connections import open_client, request_options
+
         self._client = open_client(spec, self._key, self.rule)
         self._options = request_options(spec, self._key)
         return self._client

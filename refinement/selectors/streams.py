@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet
@@ -40,23 +41,20 @@ def chunks_alone(rows: QuerySet[Any, Any]) -> Iterator[list[Row]]:
     PostgreSQL then reads on while a chunk is in use, which it does for no cursor, and with as many
     processes as it likes.
     """
-    compiled = _compiled(rows)
     connection = connections[rows.db]
-    if compiled is None or connection.vendor != "postgresql":
+    if connection.vendor != "postgresql":
         yield from chunks(rows)
+        return
+    compiled = _compiled(rows)
+    if compiled is None:
         return
     from psycopg import capabilities
 
     connection.ensure_connection()
     size = CHUNK if capabilities.has_stream_chunked() else 1  # libpq before 17
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        chunk: list[Row] = []
-        for row in cursor.stream(*compiled, size=size):
-            chunk.append(row)
-            if len(chunk) == CHUNK:
-                yield chunk
-                chunk = []
-        if chunk:
+        found = cursor.stream(*compiled, size=size)
+        while chunk := list(islice(found, CHUNK)):
             yield chunk
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from refinement.models import User
+from tests.review_room import client_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 EXPECT_MS = 15_000  # how long a page may take to look as expected
 
 
@@ -36,9 +35,7 @@ class Visitor:
 
     def enter(self, username: str) -> None:
         """Come back signed in: the browser kept the session."""
-        client = Client()
-        client.force_login(User.objects.get(username=username), BACKEND)
-        cookie = client.cookies["sessionid"].value
+        cookie = client_of(User.objects.get(username=username)).cookies["sessionid"].value
         cookies = [{"name": "sessionid", "value": cookie, "url": self.base_url}]
         self.page.context.add_cookies(cookies)  # type: ignore[arg-type]
 

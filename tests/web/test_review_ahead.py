@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from refinement.models import ReviewLease, RunSample
 from refinement.services.decisions import record_decision
 from refinement.services.review_plans import set_plan
-from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
+from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, client_of, make_room
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -28,12 +27,6 @@ def room() -> Room:
     for _ in range(3):
         room.add(instruction=TIPS_INSTRUCTION, response=TIPS_RESPONSE)
     return room
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def fetch(user: User, pair: RunSample, query: str = "") -> HttpResponse:

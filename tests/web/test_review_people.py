@@ -6,12 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from refinement.models import Assignment, Decision, Opinion, ReviewLease, ReviewPlan, RunSample
 from refinement.services.review_plans import set_plan
-from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
+from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, client_of, make_room
 
 if TYPE_CHECKING:
     from refinement.models import User
@@ -29,12 +28,6 @@ def room() -> Room:
 
 def plan(room: Room, *, people: int = 1, blind: bool = False, seed: int = 7) -> None:
     set_plan(run=room.run, reviewers_per_pair=people, blind=blind, seed=seed, by=room.owner)
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def page(user: User, pair: RunSample, query: str = "") -> str:
