@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, F, Sum
+from django.db.models import Avg, Count, Q, Value
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact
 
 from refinement.selectors.selection import (
     DROPPED_BY_HAND,
     FAILED,
     KEPT,
-    SCORE_COLUMNS,
     UNFINISHED,
     SelectedPair,
     of_choice,
+    outcome_rows,
     read_pairs,
     selected_rows,
-    with_scores,
 )
 
 if TYPE_CHECKING:
@@ -63,36 +63,30 @@ class SelectionCounts:
 
 
 COLUMNS = ("kept", "source", "reason", "action", "overrides")  # whose values are counted
-FIGURES = (*SCORE_COLUMNS, "response_tokens_before", "response_tokens_after")
+FIGURES = ("ifd", "r_ifd", "response_tokens")  # of a score, whose means are told
 
 
 def count_selection(rows: QuerySet[RunSample, Any]) -> SelectionCounts:
-    """What ``selected_rows`` come to, in one query."""
-    groups = rows.order_by().values_list(*COLUMNS).annotate(pairs=Count("pk"))
-    return _counted(groups)
+    """What ``outcome_rows`` come to, in one query."""
+    return _counted(rows.values_list(*COLUMNS).annotate(pairs=Count("pk")))
 
 
-def measure_selection(
-    rows: QuerySet[RunSample, Any],
-) -> tuple[SelectionCounts, dict[str, float | None]]:
-    """The counts, and means over the kept pairs, of the original and of what leaves; in one query.
+def mean_figures(rows: QuerySet[RunSample, Any]) -> dict[str, float | None]:
+    """Means over the kept pairs, of the original (``_before``) and of what leaves (``_after``).
 
-    The means are of IFD, r-IFD and the response's tokens of the student; ``None`` where nothing
-    was scored.
+    They are of IFD, r-IFD and the response's tokens of the student; ``None`` where nothing was
+    scored. One query, which reads the scores once and tells them apart: joined for each of the
+    three texts that may leave, they take PostgreSQL twice as long.
     """
-    rows = with_scores(rows).annotate(
-        response_tokens_before=F("first__response_tokens"),
-        response_tokens_after=of_choice("score__response_tokens", F("first__response_tokens")),
-    )
-    sums = {f"{way.name}_{name}": way(name) for name in FIGURES for way in (Sum, Count)}
-    groups = list(rows.order_by().values_list(*COLUMNS).annotate(pairs=Count("pk"), **sums))
-    figures: dict[str, float | None] = {}
-    for number, name in enumerate(FIGURES):
-        at = len(COLUMNS) + 1 + 2 * number
-        found = [group[at : at + 2] for group in groups if group[0] and group[at + 1]]
-        total, count = math.fsum(group[0] for group in found), sum(group[1] for group in found)
-        figures[f"mean_{name}"] = total / count if count else None
-    return _counted(group[: len(COLUMNS) + 1] for group in groups), figures
+    of_original = Q(scores__candidate=None)
+    chosen = Coalesce(of_choice("pk", Value(None)), 0)
+    leaves = Exact(Coalesce("scores__candidate_id", 0), chosen)
+    means = {
+        f"mean_{name}_{when}": Avg(f"scores__{name}", filter=which)
+        for when, which in (("before", of_original), ("after", leaves))
+        for name in FIGURES
+    }
+    return rows.filter(KEPT).aggregate(**means)
 
 
 def _counted(groups: Iterable[tuple[Any, ...]]) -> SelectionCounts:
@@ -112,7 +106,7 @@ def _counted(groups: Iterable[tuple[Any, ...]]) -> SelectionCounts:
 
 def export_preview(run: Run) -> SelectionCounts:
     """One query, whatever the size of the run."""
-    return count_selection(selected_rows(run))
+    return count_selection(outcome_rows(run))
 
 
 def first_selected(run: Run, count: int) -> list[SelectedPair]:

@@ -131,16 +131,11 @@ def turns(text: str) -> tuple[Turn, ...]:
     return tuple(Turn(t["role"], t["content"]) for t in json.loads(text)) if text != "[]" else ()
 
 
-def selected_rows(run: Run, *, using: str = DEFAULT_DB_ALIAS) -> QuerySet[RunSample, Any]:
-    """The samples of ``run`` in the order of its dataset, each with what counts for it.
+def outcome_rows(run: Run, *, using: str = DEFAULT_DB_ALIAS) -> QuerySet[RunSample, Any]:
+    """The samples of ``run``, each with what comes of it, but not its texts: to be counted.
 
-    Annotated are ``kept``, ``source``, ``reason``, ``by``, ``overrides``, ``sentence`` and the
-    three texts of the pair as ``pair_instruction`` and so on.
+    Annotated are ``kept``, ``source``, ``reason``, ``action`` and ``overrides``.
     """
-    texts = {
-        f"pair_{name}": of_choice(name, F(f"sample__{name}"))
-        for name in ("instruction", "input", "response")
-    }
     return (
         RunSample.objects.using(using)
         .filter(run=run)
@@ -149,11 +144,28 @@ def selected_rows(run: Run, *, using: str = DEFAULT_DB_ALIAS) -> QuerySet[RunSam
             source=of_choice("kind", Value(ORIGINAL)),
             reason=_reason(),
             action=Coalesce("decision__action", Value("")),
+            overrides=_overrides(),
+        )
+    )
+
+
+def selected_rows(run: Run, *, using: str = DEFAULT_DB_ALIAS) -> QuerySet[RunSample, Any]:
+    """The same in the order of the dataset, with what counts for each.
+
+    Annotated further are ``by``, ``sentence`` and the three texts of the pair as
+    ``pair_instruction`` and so on.
+    """
+    texts = {
+        f"pair_{name}": of_choice(name, F(f"sample__{name}"))
+        for name in ("instruction", "input", "response")
+    }
+    return (
+        outcome_rows(run, using=using)
+        .annotate(
             by=Coalesce(
                 "decision__user__username",
                 Case(When(verdict__kept__isnull=False, then=Value("verdict")), default=Value("")),
             ),
-            overrides=_overrides(),
             sentence=Coalesce(
                 NullIf("verdict__sentence", Value("")), "verdict__instruction_sentence", Value("")
             ),

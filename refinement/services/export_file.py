@@ -127,7 +127,7 @@ def write_files(
 
 def _write(stream: ExportStream, folder: Path, on_progress: Callable[[int, int], None]) -> Written:
     options = stream.options
-    counts, figures = stream.measure()
+    counts, figures = stream.counts(), stream.means()
     total = counts.kept if options.include == "kept" else counts.total
     container = CONTAINERS[options.container]
     fields: dict[str, None] = {}

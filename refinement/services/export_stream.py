@@ -19,7 +19,7 @@ from refinement.selectors.export_filter import matching
 from refinement.selectors.export_preview import (
     SelectionCounts,
     count_selection,
-    measure_selection,
+    mean_figures,
 )
 from refinement.selectors.preference import BEATEN_COLUMNS, beaten_response, with_beaten
 from refinement.selectors.selection import (
@@ -29,6 +29,7 @@ from refinement.selectors.selection import (
     imported_pair,
     imported_pairs,
     layout,
+    outcome_rows,
     read_pairs,
     selected_rows,
     texts_of_pairs,
@@ -90,13 +91,14 @@ class ExportStream:
         if self.run is None:
             total = self.dataset.samples.using(self.using).count()
             return SelectionCounts(total=total, kept=total, sources=Counter(original=total))
-        return count_selection(self._narrowed(selected_rows(self.run, using=self.using)))
+        return count_selection(self._outcomes(self.run))
 
-    def measure(self) -> tuple[SelectionCounts, dict[str, float | None]]:
-        """The counts, and means over the kept pairs; without a run there are none."""
-        if self.run is None:
-            return self.counts(), {}
-        return measure_selection(self._narrowed(selected_rows(self.run, using=self.using)))
+    def means(self) -> dict[str, float | None]:
+        """Over the kept pairs; without a run there are none."""
+        return mean_figures(self._outcomes(self.run)) if self.run else {}
+
+    def _outcomes(self, run: Run) -> QuerySet[RunSample, Any]:
+        return self._narrowed(outcome_rows(run, using=self.using))
 
     def _narrowed(self, rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
         queue = self.options.queue
