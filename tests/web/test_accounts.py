@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from axes.models import AccessAttempt
@@ -36,6 +37,26 @@ def test_signing_in_leads_to_where_one_wanted_to_go(house: House) -> None:
     )
     assert answer["Location"] == wanted
     assert client.get(wanted).status_code == 200
+
+
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(house: House) -> None:
+    """Its own address is no page: after signing in there would be nothing to see."""
+    page = reverse("exports", args=[house.room.run.pk]) + "?include=all"
+    form = reverse("export-new", args=[house.room.run.pk])
+    answer = Client().post(form, headers={"Referer": f"http://testserver{page}#options"})
+    assert answer["Location"] == f"/login?next={quote(page)}"
+
+
+@pytest.mark.parametrize("before", ["", "https://elsewhere.example/page", "//elsewhere.example/"])
+def test_a_form_from_elsewhere_leads_to_the_first_page(house: House, before: str) -> None:
+    form = reverse("export-new", args=[house.room.run.pk])
+    assert Client().post(form, headers={"Referer": before})["Location"] == "/login?next=/"
+
+
+def test_the_address_of_a_form_opened_by_itself_has_a_page(house: House) -> None:
+    answer = house.visitor("owner").get(reverse("export-new", args=[house.room.run.pk]))
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "nothing was changed" in answer.content.decode()
 
 
 def test_a_wrong_password_says_so_and_signs_nobody_in(house: House) -> None:
