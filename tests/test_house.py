@@ -15,12 +15,15 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "transformers", "openai", "datasets", "pandas", "huggingface_hub")
 
 
-def modules_loaded_by(statement: str) -> set[str]:
-    """The heavy packages that a fresh process has loaded after ``statement``."""
+PAGES = ("refinement.web.urls", "refinement.api.app")
+
+
+def modules_loaded_by(statement: str, looked_for: tuple[str, ...] = HEAVY) -> set[str]:
+    """Which of these a fresh process has loaded after ``statement``."""
     code = (
         "import sys, django; django.setup()\n"
         f"{statement}\n"
-        f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
+        f"print(*[name for name in {looked_for!r} if name in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
@@ -42,7 +45,9 @@ def test_the_web_and_the_supervisor_load_no_model_code(statement: str) -> None:
 
 
 def test_a_worker_loads_torch_and_the_client_only_with_its_first_student_or_question() -> None:
-    assert modules_loaded_by("import refinement.pipeline.tasks") == set()
+    """Nor does it ever load a page."""
+    start = "from srt_web import celery_app; celery_app.loader.import_default_modules()"
+    assert modules_loaded_by(start, (*HEAVY, *PAGES)) == set()
 
 
 def test_the_rules_of_import_hold() -> None:
