@@ -23,7 +23,11 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 expect.set_options(timeout=EXPECT_MS)
 
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+# The first is Chromium without its windows, which takes a third less of the processor.
+NAMES = (
+    *("chromium-headless-shell", "chromium", "chromium-browser"),
+    *("google-chrome-stable", "google-chrome"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def browser() -> Iterator[Browser]:
     """Chromium from PATH. Without one: a skip that says so, but under CI a failure."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        reason = f"no browser on PATH ({', '.join(NAMES)}): install Debian's package chromium"
+        reason = f"no browser on PATH ({', '.join(NAMES)}): install Debian's package {NAMES[0]}"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
