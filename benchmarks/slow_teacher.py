@@ -51,9 +51,11 @@ class Server(asyncio.Protocol):
         Server.in_flight -= 1
         Server.answered += 1
         label = "Better instruction: " if b"Better instruction: " in body else ""
+        # No two answers alike: else all samples would ask the same question next.
+        text = f"{label}{TEXT} This is answer {Server.answered}."
         choice = {
             "index": 0,
-            "message": {"role": "assistant", "content": label + TEXT},
+            "message": {"role": "assistant", "content": text},
             "finish_reason": "stop",
         }
         usage = {"prompt_tokens": 200, "completion_tokens": 20, "total_tokens": 220}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from django.db import InterfaceError, OperationalError
 
@@ -22,7 +21,7 @@ from refinement.pipeline.reply_store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from refinement.method.asking import Message
     from refinement.method.pairs import TeacherReply
@@ -41,13 +40,34 @@ class Sharing:
 
     def __init__(self, *, on: bool) -> None:
         self.on = on
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._asked: dict[str, asyncio.Event] = {}
 
-    def turn(self, digest: str) -> AbstractAsyncContextManager[None]:
-        """While open, nobody else here asks the question of this hash."""
-        if not self.on:
-            return nullcontext()
-        return self._turns.setdefault(digest, asyncio.Lock())
+    async def wait(self, digest: str) -> None:
+        """Until nobody here asks the question of this hash."""
+        while (asked := self._asked.get(digest)) is not None:
+            await asked.wait()
+
+    @contextmanager
+    def asking(self, digest: str) -> Iterator[bool]:
+        """Whether nobody asks it yet. If so, others wait while this is open."""
+        if not self.on or digest in self._asked:
+            yield not self.on
+            return
+        asked = self._asked[digest] = asyncio.Event()
+        try:
+            yield True
+        finally:
+            del self._asked[digest]
+            asked.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a question says, as ``Teacher.ask`` takes it."""
+
+    messages: Sequence[Message]
+    json_schema: Mapping[str, Any] | None
+    max_tokens: int | None
 
 
 @dataclass
@@ -84,43 +104,47 @@ class StoredAsk:
             self._discarded = await self.shelf.discarded(self.row)
         number = attempt + self._discarded.get(step, 0)
         digest = request_hash(self.teacher.spec, messages, number, json_schema, max_tokens)
-        async with self.sharing.turn(digest):
-            known = await self.shelf.look(Question(self.row, step, number, digest))
-            call = known.call
-            if call is None:
-                reply = known.same or await self._from_teacher(
-                    known, messages, json_schema, max_tokens
-                )
-                # Shielded: a reply that is here is stored, even if the worker stops now.
-                call = await asyncio.shield(
-                    self._store(step, number, digest, reply, again=known.same is not None)
-                )
+        question = Question(self.row, step, number, digest)
+        call = await self._answer(question, Words(messages, json_schema, max_tokens))
         self.last_call_id = call.pk
         return as_reply(call)
 
-    async def _from_teacher(
-        self,
-        known: Known,
-        messages: Sequence[Message],
-        json_schema: Mapping[str, Any] | None,
-        max_tokens: int | None,
-    ) -> TeacherReply:
+    async def _answer(self, question: Question, words: Words) -> TeacherCall:
+        while True:
+            await self.sharing.wait(question.digest)
+            known = await self.shelf.look(question)
+            if known.call is not None:
+                return known.call
+            if known.same is not None:
+                return await asyncio.shield(self._store(question, known.same, again=True))
+            with self.sharing.asking(question.digest) as free:
+                if free:
+                    reply = await self._from_teacher(known, words)
+                    # Shielded: a reply that is here is stored, even if the worker stops now.
+                    return await asyncio.shield(self._store(question, reply, again=False))
+
+    async def _from_teacher(self, known: Known, words: Words) -> TeacherReply:
         ours = known.ours
-        may_ask = await self.gate.enter(self.row, messages, self.may_ask)
+        may_ask = await self.gate.enter(self.row, words.messages, self.may_ask)
         if may_ask and self.gate.closed:  # there it may have waited for long
             ours = await self.database(is_ours, self.row)
         # Who froze and lost the row meanwhile leaves it to the one who asks now.
         if not may_ask or not ours:
             raise Halted
-        reply = await self.teacher.ask(messages, json_schema=json_schema, max_tokens=max_tokens)
+        reply = await self.teacher.ask(
+            words.messages, json_schema=words.json_schema, max_tokens=words.max_tokens
+        )
         self.answered()
         return reply
 
-    async def _store(
-        self, step: str, number: int, digest: str, reply: TeacherReply, *, again: bool
-    ) -> TeacherCall:
+    async def _store(self, question: Question, reply: TeacherReply, *, again: bool) -> TeacherCall:
         fields = stored_fields(
-            self.teacher.spec, reply, step=step, attempt=number, digest=digest, again=again
+            self.teacher.spec,
+            reply,
+            step=question.step,
+            attempt=question.number,
+            digest=question.digest,
+            again=again,
         )
         call = TeacherCall(run_sample_id=self.row.pk, **fields)
         for wait in STORING_WAITS:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from refinement.method.specs import TeacherSpec
 from refinement.method.teacher import request_hash
 from refinement.models import Run, RunSample, TeacherCall
+from refinement.pipeline.replies import Sharing
 from refinement.pipeline.reply_store import (
     as_reply,
     discard_replies,
@@ -75,3 +77,51 @@ def test_discarded_replies_push_the_next_attempts_past_them(row: RunSample) -> N
     assert discarded_attempts([row]) == [{}]
     discard_replies(row, "criticise_instruction")
     assert discarded_attempts([row]) == [{"criticise_instruction": 2}]
+
+
+async def _ask(sharing: Sharing, told: list[str], name: str, *, fails: bool = False) -> None:
+    """As StoredAsk does it, with ``told`` in the place of the store."""
+    while True:
+        await sharing.wait(DIGEST)
+        if "answer" in told:
+            told.append(f"{name} reads")
+            await asyncio.sleep(0)
+            told.append(f"{name} has read")
+            return
+        with sharing.asking(DIGEST) as free:
+            if free:
+                await asyncio.sleep(0)
+                if fails:
+                    raise ConnectionError
+                told.append("answer")
+                return
+
+
+def test_one_asks_and_all_others_read_at_once() -> None:
+    """Not one after the other: a thousand samples may ask the same."""
+
+    async def all_at_once() -> list[str]:
+        sharing, told = Sharing(on=True), list[str]()
+        await asyncio.gather(*(_ask(sharing, told, name) for name in "abc"))
+        return told
+
+    told = asyncio.run(all_at_once())
+    assert told == ["answer", "b reads", "c reads", "b has read", "c has read"]
+
+
+def test_where_the_first_fails_the_next_asks() -> None:
+    async def the_first_fails() -> list[str]:
+        sharing, told = Sharing(on=True), list[str]()
+        asked = [_ask(sharing, told, name, fails=name == "a") for name in "abc"]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(result) for result in results] == [ConnectionError, type(None), type(None)]
+        return told
+
+    assert asyncio.run(the_first_fails()) == ["answer", "c reads", "c has read"]
+
+
+def test_where_replies_are_not_shared_everybody_asks() -> None:
+    sharing = Sharing(on=False)
+    with sharing.asking(DIGEST) as first, sharing.asking(DIGEST) as second:
+        assert first
+        assert second
