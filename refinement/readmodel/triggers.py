@@ -10,6 +10,16 @@ _OVER = "CASE WHEN {row}state IN ('done', 'failed') THEN {row}state ELSE '' END"
 
 # -- SQLite: row by row ---------------------------------------------------------------------------
 def sqlite_triggers() -> dict[str, str]:
+    found = _sqlite_entries() | _sqlite_counts() | _sqlite_words()
+    return {
+        name: f"CREATE TRIGGER {{name}} AFTER {when}\nBEGIN\n{body};\nEND"
+        for name, (when, body) in found.items()
+    }
+
+
+def _sqlite_entries() -> dict[str, tuple[str, str]]:
+    """What renews a pair's entry in the queue."""
+
     def renew(row: str) -> str:
         return upsert(f"rs.id = {row}")
 
@@ -20,7 +30,8 @@ def sqlite_triggers() -> dict[str, str]:
         "EXISTS (SELECT 1 FROM refinement_queueentry e WHERE e.run_sample_id = NEW.id)"
     )
     changed = f"(NEW.decision_id IS NOT OLD.decision_id OR {new} <> {old}) AND ({wanted})"
-    found = {
+    judged = upsert(f"rs.id = NEW.run_sample_id AND {WORTH_AN_ENTRY}")
+    return {
         "verdict_insert": ("INSERT ON refinement_verdict", renew("NEW.run_sample_id")),
         "verdict_update": ("UPDATE ON refinement_verdict", renew("NEW.run_sample_id")),
         "sample_insert": (
@@ -31,12 +42,13 @@ def sqlite_triggers() -> dict[str, str]:
             f"UPDATE OF state, decision_id ON refinement_runsample WHEN {changed}",
             renew("NEW.id"),
         ),
+        "opinion_insert": ("INSERT ON refinement_opinion", judged),
+        "opinion_update": ("UPDATE ON refinement_opinion", judged),
     }
-    for event in ("INSERT", "UPDATE"):
-        found[f"opinion_{event.lower()}"] = (
-            f"{event} ON refinement_opinion",
-            upsert(f"rs.id = NEW.run_sample_id AND {WORTH_AN_ENTRY}"),
-        )
+
+
+def _sqlite_counts() -> dict[str, tuple[str, str]]:
+    found = {}
     for table in counts.COUNTED:
         for event, signs in (
             ("INSERT", {"NEW.": 1}),
@@ -45,17 +57,16 @@ def sqlite_triggers() -> dict[str, str]:
         ):
             body = ";\n".join(_sqlite_count(table, row, sign) for row, sign in signs.items())
             found[f"{table}_{event.lower()}"] = (f"{event} ON {table}", body)
-    found[words.CANDIDATES] = (
-        "INSERT ON refinement_candidate",
-        words.sqlite_add_candidate(),
-    )
-    found[words.SAMPLES] = (
-        "INSERT ON refinement_queueentry",
-        words.sqlite_add_samples("NEW.run_sample_id"),
-    )
+    return found
+
+
+def _sqlite_words() -> dict[str, tuple[str, str]]:
     return {
-        name: f"CREATE TRIGGER {{name}} AFTER {when}\nBEGIN\n{body};\nEND"
-        for name, (when, body) in found.items()
+        words.CANDIDATES: ("INSERT ON refinement_candidate", words.sqlite_add_candidate()),
+        words.SAMPLES: (
+            "INSERT ON refinement_queueentry",
+            words.sqlite_add_samples("NEW.run_sample_id"),
+        ),
     }
 
 
@@ -105,15 +116,17 @@ _SIGNS = {
 
 def postgresql_triggers() -> dict[str, str]:
     """Function and trigger of each, in one statement text."""
+    found = _postgresql_entries() | _postgresql_words() | _postgresql_counts()
+    return {
+        name: _FUNCTION.format(body=body)
+        + f";\nCREATE TRIGGER {{name}} AFTER {event} ON {table} {_TABLES_OF[event]} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
+        for name, (event, table, body) in found.items()
+    }
 
-    def renew(ids: str, only: str = "") -> str:
-        # By a list of ids: a plan that was made for a row and kept must serve for a thousand.
-        where = f"rs.id = ANY(ids){only}"
-        return (
-            f"ids := ARRAY({ids});\nIF cardinality(ids) = 0 THEN RETURN NULL; END IF;\n"
-            + upsert(where)
-        )
 
+def _postgresql_entries() -> dict[str, tuple[str, str, str]]:
+    """What renews pairs' entries in the queue."""
     state = _OVER.format(row="")
     changed = (
         f"SELECT id FROM (SELECT id, decision_id, {state} FROM new_rows "
@@ -123,41 +136,44 @@ def postgresql_triggers() -> dict[str, str]:
         "OR id IN (SELECT id FROM new_rows WHERE state = 'failed' "
         "EXCEPT SELECT id FROM old_rows WHERE state = 'failed')"
     )
-    judged = renew("SELECT DISTINCT run_sample_id FROM new_rows", f" AND {WORTH_AN_ENTRY}")
-    failed = "SELECT id FROM new_rows WHERE state = 'failed'"
-    found = {
-        "verdict_insert": (
-            "INSERT",
-            "refinement_verdict",
-            renew("SELECT run_sample_id FROM new_rows"),
-        ),
-        "verdict_update": (
-            "UPDATE",
-            "refinement_verdict",
-            renew("SELECT run_sample_id FROM new_rows"),
-        ),
+    verdict = _renew("SELECT run_sample_id FROM new_rows")
+    judged = _renew("SELECT DISTINCT run_sample_id FROM new_rows", f" AND {WORTH_AN_ENTRY}")
+    failed = _renew("SELECT id FROM new_rows WHERE state = 'failed'")
+    return {
+        "verdict_insert": ("INSERT", "refinement_verdict", verdict),
+        "verdict_update": ("UPDATE", "refinement_verdict", verdict),
         "opinion_insert": ("INSERT", "refinement_opinion", judged),
         "opinion_update": ("UPDATE", "refinement_opinion", judged),
-        "sample_insert": ("INSERT", "refinement_runsample", renew(failed)),
-        "sample_update": ("UPDATE", "refinement_runsample", renew(changed)),
+        "sample_insert": ("INSERT", "refinement_runsample", failed),
+        "sample_update": ("UPDATE", "refinement_runsample", _renew(changed)),
     }
-    found[words.SAMPLES] = (
-        "INSERT",
-        "refinement_queueentry",
-        words.postgresql_add_samples("new_rows"),
+
+
+def _renew(ids: str, only: str = "") -> str:
+    """By a list of ids: a plan that was made for a row and kept must serve for a thousand."""
+    return f"ids := ARRAY({ids});\nIF cardinality(ids) = 0 THEN RETURN NULL; END IF;\n" + upsert(
+        f"rs.id = ANY(ids){only}"
     )
-    found[f"{words.SAMPLES}_delete"] = (
-        "DELETE",
-        "refinement_sample",
-        f"DELETE FROM {words.SAMPLES} WHERE id IN (SELECT id FROM old_rows)",
-    )
-    for table in counts.COUNTED:
-        for event, signs in _SIGNS.items():
-            name = f"{table}_{event.lower()}"
-            found[name] = (event, table, counts.summed(signs, table))
+
+
+def _postgresql_words() -> dict[str, tuple[str, str, str]]:
     return {
-        name: _FUNCTION.format(body=body)
-        + f";\nCREATE TRIGGER {{name}} AFTER {event} ON {table} {_TABLES_OF[event]} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
-        for name, (event, table, body) in found.items()
+        words.SAMPLES: (
+            "INSERT",
+            "refinement_queueentry",
+            words.postgresql_add_samples("new_rows"),
+        ),
+        f"{words.SAMPLES}_delete": (
+            "DELETE",
+            "refinement_sample",
+            f"DELETE FROM {words.SAMPLES} WHERE id IN (SELECT id FROM old_rows)",
+        ),
+    }
+
+
+def _postgresql_counts() -> dict[str, tuple[str, str, str]]:
+    return {
+        f"{table}_{event.lower()}": (event, table, counts.summed(signs, table))
+        for table in counts.COUNTED
+        for event, signs in _SIGNS.items()
     }
