@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 
 if TYPE_CHECKING:
@@ -52,6 +52,5 @@ class NotAPageMiddleware:
         response = self._get_response(request)
         if response.status_code != 405 or response.content or request.method not in READS:
             return response
-        page = render(request, "405.html", status=405)
-        page["Allow"] = response["Allow"]
-        return page
+        response.content = render_to_string("405.html", request=request).encode()
+        return response
