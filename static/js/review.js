@@ -243,12 +243,13 @@
   }
 
   // htmx gives the focus back to a button of the same id; elsewhere it is at the pair, so that the
-  // space bar scrolls the texts and a screen reader goes on from there.
+  // space bar scrolls the texts and a screen reader goes on from there. It leaves the field of a
+  // comment that was saved: the next key decides.
   function placeFocus() {
     const editor = find("[data-edit] textarea");
     const now = document.activeElement;
     if (editor) editor.focus({ preventScroll: true });
-    else if (!now || now === document.body) find("#pair-title")?.focus({ preventScroll: true });
+    else if (!now || now === document.body || (now.id === "comment-text" && !now.value)) find("#pair-title")?.focus({ preventScroll: true });
   }
 
   // -- The way to the server ----------------------------------------------------------------------

@@ -197,6 +197,8 @@ def test_comments_by_keyboard(room: Room, arrive: Callable[..., Visitor]) -> Non
     me.sees_pair(1)
     expect(me.page.locator(".timeline")).to_contain_text("Is do and accept odd? 12")
     assert counting(room.pairs[0]) is None
+    me.press("a")
+    me.sees_pair(2)
 
 
 def test_the_keys_are_shown_and_then_mean_nothing_else(
