@@ -123,9 +123,9 @@ class Command(QuickCommand):
         if not self._wait(lambda: self._is_imported(dataset) and teacher_answers()):
             return None
         run = setup.demo_run(dataset, user, self.limit)
-        self.line.say(
-            f"Refining {run.run_samples.count()} pairs; follow it at {self._url('run', run.pk)}"
-        )
+        count = run.run_samples.count()
+        pairs = f"{count} pair{'' if count == 1 else 's'}"
+        self.line.say(f"Refining {pairs}; follow it at {self._url('run', run.pk)}")
         if not self._wait(Watch(self, run).is_over):
             return None
         self.line.end()
