@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from large_run import add_arguments, client_for, large_run, p95, reviewer
@@ -98,9 +99,9 @@ def work(options: argparse.Namespace) -> None:
         given.extend(through_http(options.url, run.pk, cookie, until, options.think))
 
     if options.url:
-        _all_at_once([lambda c=cookie: browser(c) for cookie in cookies])
+        _all_at_once([partial(browser, cookie) for cookie in cookies])
     else:
-        _all_at_once([lambda u=user: one(u) for user in users])
+        _all_at_once([partial(one, user) for user in users])
     print(json.dumps(given))
 
 
@@ -120,13 +121,15 @@ def measure(run: Run, options: argparse.Namespace, url: str = "") -> list[Given]
     for part in range(options.processes):
         names = [user.username for user in users[part :: options.processes]]
         command = [sys.executable, __file__, "--work", *common, "--names", *names]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        processes.append(subprocess.Popen(command, **pipes))
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
     for process in processes:
+        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     until = time.time() + options.seconds
     given: list[Given] = []
     for process in processes:
+        assert process.stdin is not None
         process.stdin.write(f"{until}\n")
         process.stdin.flush()
     for process in processes:

@@ -70,8 +70,13 @@ def random_model(shape: str) -> Any:
 
 def planner(tokenizer: Any) -> Student:
     """Only to plan with: its weights are never asked."""
-    sizes = dict.fromkeys(("hidden_size", "intermediate_size", "num_attention_heads"), 8)
-    config = LlamaConfig(vocab_size=len(tokenizer), num_hidden_layers=1, **sizes)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=8,
+    )
     model = AutoModelForCausalLM.from_config(config)
     return Student(model=model, tokenizer=tokenizer, spec=StudentSpec(path="", device="cpu"))
 

@@ -23,6 +23,7 @@ import time
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from large_run import new_database
 
@@ -166,7 +167,7 @@ def child(role: str, path: Path, url: str, data: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def measure(role: str, path: Path, url: str, data: Path) -> dict[str, float]:
+def measure(role: str, path: Path, url: str, data: Path) -> dict[str, Any]:
     stop = data / f"stop-{role}"
     knocker = child("knock", stop, url, data)
     assert knocker.stdout is not None
@@ -176,11 +177,11 @@ def measure(role: str, path: Path, url: str, data: Path) -> dict[str, float]:
     stop.touch()
     waits, _ = knocker.communicate()
     assert worker.returncode == 0, out
-    figures = json.loads(out.splitlines()[0]) | {"rows": int(out.splitlines()[1])}
+    figures: dict[str, Any] = json.loads(out.splitlines()[0]) | {"rows": int(out.splitlines()[1])}
     return figures | {"waits": json.loads(waits.splitlines()[0])}
 
 
-def show(database: str, name: str, figures: dict) -> None:
+def show(database: str, name: str, figures: dict[str, Any]) -> None:
     rate = figures["rows"] / figures["seconds"]
     waits = ", ".join(f"{kind} {_told(found)}" for kind, found in figures["waits"].items())
     print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refinement.method.specs import PolicySpec
 from refinement.models import (
@@ -20,9 +20,6 @@ from refinement.models import (
 )
 from refinement.services.models_registry import embedded_student, embedded_teacher
 from refinement.services.starting import run_config
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 LOT = 5_000
 PEOPLE = 4
@@ -89,7 +86,7 @@ def _lot(run: Run, places: range, people: list[User], dice: random.Random) -> No
 
 
 def _write(rows: Any) -> list[Any]:
-    made: list[Model] = list(rows)
+    made: list[Any] = list(rows)
     return type(made[0]).objects.bulk_create(made, batch_size=1_000) if made else []
 
 

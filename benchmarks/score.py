@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from functools import partial
 from pathlib import Path
 
 import setting  # noqa: F401 -- first: it sets Django up
@@ -48,12 +49,12 @@ if __name__ == "__main__":
         exact = StudentSpec(**spec.as_dict() | {"dtype": dtype})
         model, tokenizer = load_student(exact)
         loop = PlainLoop(model, tokenizer, chosen.max_length)
-        plain.append(Contestant(f"plain loop, {dtype}", lambda a=loop: a.score(pairs, template)))
+        plain.append(Contestant(f"plain loop, {dtype}", partial(loop.score, pairs, template)))
         if importlib.util.find_spec("lm_eval"):
             lm = Harness(model, tokenizer, arguments.harness_batch)
-            harness.append(Contestant(f"lm_eval, {dtype}", lambda a=lm: a.score(plans)))
+            harness.append(Contestant(f"lm_eval, {dtype}", partial(lm.score, plans)))
         student = chosen if dtype == chosen.dtype else Student.load(exact)
-        own.append(Contestant(f"ours, {dtype}", lambda a=student: ours(a, pairs, template)))
+        own.append(Contestant(f"ours, {dtype}", partial(ours, student, pairs, template)))
     if not harness:
         print("lm_eval is not here: make bench installs it.\n")
 

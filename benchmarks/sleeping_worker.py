@@ -70,7 +70,7 @@ def main() -> None:
     def seat(_spec: Any) -> Iterator[SleepingStudent]:
         yield student
 
-    scoring.student_in_seat = seat  # type: ignore[assignment]
+    scoring.student_in_seat = seat  # type: ignore[attr-defined, assignment]
     selecting.score_cases = lambda _student, cases: student.score(cases)  # type: ignore[assignment]
     sys.argv = ["celery", *sys.argv[2:]]
     runpy.run_module("celery", run_name="__main__", alter_sys=True)

@@ -74,5 +74,6 @@ if __name__ == "__main__":
         print(f"{'pairs':>9}{'pairs/s':>12}{'pairs/CPU s':>16}{'peak MiB':>16}", flush=True)
         for size in arguments.sizes:
             write_records(folder / "records.jsonl", size)
-            command = [sys.executable, __file__, "--measure", folder / "records.jsonl", student]
+            measured = [str(folder / "records.jsonl"), str(student)]
+            command = [sys.executable, __file__, "--measure", *measured]
             subprocess.run(command, check=True, cwd=REPOSITORY)

@@ -31,8 +31,8 @@ django.setup()
 
 import numpy as np  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from made_up_run import make_run  # noqa: E402
 
-from benchmarks.made_up_run import make_run  # noqa: E402
 from refinement.method.policies import POLICIES  # noqa: E402
 from refinement.method.policies.diversity import coverage, facility_location  # noqa: E402
 from refinement.method.specs import PolicySpec  # noqa: E402
@@ -48,7 +48,9 @@ from refinement.selectors.what_if import (  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from refinement.method.policies.columns import Outcome
     from refinement.models import Run
+    from refinement.selectors.run_columns import RunTable
 
 LIMIT_MS = 200
 
@@ -128,7 +130,7 @@ def main() -> None:
     print(f"What-ifs over {LIMIT_MS} ms at {len(table):,} samples: {slow} of {len(walls)}")
 
 
-def _histograms(table: object, outcome: object) -> None:
+def _histograms(table: RunTable, outcome: Outcome) -> None:
     for picture in (
         pictures.ifd_histogram,
         pictures.r_ifd_histogram,
