@@ -87,6 +87,7 @@ bench: $(STAMP) ## measure, as ratios against plain baselines (IMPORT_ARGS="--ro
 	$(BIN)/python benchmarks/whatif.py
 	$(BIN)/python benchmarks/review.py $(REVIEW_ARGS)
 	$(BIN)/python benchmarks/review_keys.py $(REVIEW_ARGS)
+	$(BIN)/python benchmarks/review_session.py $(REVIEW_ARGS)
 	$(BIN)/python benchmarks/deciding.py
 
 bench-scaling: $(STAMP) ## 1, 2, 4, 8 student processes: efficiency, and where the coordinator saturates
