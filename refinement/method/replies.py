@@ -115,7 +115,8 @@ SMALL_TALK = re.compile(
     (?:(?:hi|hello|hey|sure|certainly|of\ course|great|okay|thank\ you|thanks)\b[^.!?,\n]*[.!,]\s*)*
     (?:how\ (?:can|may)\ i\ (?:help|assist)
       |i(?:'m|\ am|'d\ be|\ would\ be)\ (?:happy|glad|here|ready)\ to\ (?:help|assist)
-      |please\ (?:provide|share|give\ me|send)
+      |(?:i(?:'m|\ am)\ (?:happy|glad|here|ready)\ to\b[^.!?\n]*[.!]\s*)?
+        please\ (?:go\ ahead\ and\ )?(?:provide|share|give\ me|send)
       |what\ (?:can|would\ you\ like\ me\ to)
       |i(?:'ll|\ will)\ do\ my\ best)
     """,

@@ -111,6 +111,7 @@ def test_no_refusals(text):
         "Please provide the text that you want to have rewritten.",
         "I'm ready to help you.",
         "I'll do my best to answer.",
+        "I am ready to discuss a list of questions. Please go ahead and provide the list.",
     ],
 )
 def test_small_talk(text):
@@ -119,7 +120,10 @@ def test_small_talk(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "How can one help a friend?", "Hi there."],
+    [
+        *("", "How can one help a friend?", "Hi there."),
+        "I am ready to go. Please give the dog his dinner at six.",
+    ],
 )
 def test_no_small_talk(text):
     assert not is_small_talk(text)
