@@ -68,7 +68,8 @@ def check_ports(plan: Plan) -> None:
             port,
             host=host,
             what="the embedded teacher",
-            remedy="set SRT_EMBEDDED_TEACHER_URL to another port, or start with --no-teacher.",
+            remedy="set SRT_EMBEDDED_TEACHER_URL to another port (manage.py up also starts with "
+            "--no-teacher).",
         )
 
 
