@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -131,10 +132,13 @@ class Scoring:
         try:
             with self.reader:
                 self._work()
-        except BaseException as error:
-            for chunk in self.held:
-                chunk.holding.__exit__(type(error), error, error.__traceback__)
-            raise
+        except BaseException:
+            # Each is let go, also where another's rows cannot be given back: a database that is
+            # away would else leave leases behind that are renewed for ever.
+            with ExitStack() as letting_go:
+                for chunk in self.held:
+                    letting_go.push(chunk.holding)
+                raise
         finally:
             self._wake_teacher(last=True)
 

@@ -5,6 +5,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import OperationalError
 
 from refinement.method.errors import StudentError
 from refinement.method.pairs import Pair
@@ -264,6 +265,25 @@ def test_what_is_read_when_a_save_fails_is_given_back_too(
         score_now(run)
     tried = list(RunSample.objects.filter(run=run).values_list("state", "attempts"))
     assert tried == [("ready", 1)] * 2 * scoring.FIRST_CHUNK + [("ready", 0)] * scoring.FIRST_CHUNK
+
+
+def test_no_lease_is_renewed_when_rows_cannot_even_be_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is away when a chunk is saved, and still is when both that are held go back."""
+    run = world.run(3 * scoring.FIRST_CHUNK)
+    rewrite(run, "instruction")
+
+    def away(*_: Any, **__: Any) -> int:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(selecting, "settle", away)
+    monkeypatch.setattr(claims, "postpone", away)
+    with pytest.raises(OperationalError):
+        score_now(run)
+    assert [thread.name for thread in threading.enumerate() if thread.name == "leases"] == []
+    leased = RunSample.objects.filter(run=run, state="leased")
+    assert leased.count() == 2 * scoring.FIRST_CHUNK, "they are free when their leases run out"
 
 
 def test_a_chunk_that_was_taken_over_is_not_saved(
