@@ -89,11 +89,12 @@ def tell(name: str, walls: list[float]) -> None:
     print(f"{name:38}{''.join(f'{value:10.1f}' for value in figures)}", flush=True)
 
 
-def measure(run: Run, url: str, times: int) -> None:
+@contextmanager
+def reviewing(run: Run, url: str, script: str) -> Iterator[Page]:
+    """A window of a signed-in reviewer at the closest calls of a run, with ``script`` in it."""
     from playwright.sync_api import sync_playwright
 
-    user = reviewer(run.project)
-    cookie = client_for(user).cookies["sessionid"].value
+    cookie = client_for(reviewer(run.project)).cookies["sessionid"].value
     program = next(filter(None, map(shutil.which, NAMES)), None)
     arguments = ["--no-sandbox"] if os.getuid() == 0 else []
     with sync_playwright() as playwright:
@@ -101,13 +102,18 @@ def measure(run: Run, url: str, times: int) -> None:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
         context.add_cookies([{"name": "sessionid", "value": cookie, "url": url}])
         page = context.new_page()
-        page.add_init_script(WATCH)
+        page.add_init_script(script)
         page.goto(f"{url}/runs/{run.pk}/review?order=margin")
+        yield page
+        browser.close()
+
+
+def measure(run: Run, url: str, times: int) -> None:
+    with reviewing(run, url, WATCH) as page:
         press(page, 3)
         tell("key to next pair painted", press(page, times))
         page.evaluate(OFF)
         tell("without fetching ahead", press(page, max(10, times // 4)))
-        browser.close()
 
 
 def main() -> None:

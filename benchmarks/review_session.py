@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from large_run import add_arguments, client_for, large_run, reviewer
-from review_keys import NAMES, served
+from large_run import add_arguments, large_run
+from review_keys import reviewing, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,23 +109,11 @@ class Session:
 
 
 def measure(run: Run, url: str, rounds: int) -> Session:
-    from playwright.sync_api import sync_playwright
-
-    cookie = client_for(reviewer(run.project)).cookies["sessionid"].value
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
-        context = browser.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
-        context.add_cookies([{"name": "sessionid", "value": cookie, "url": url}])
-        page = context.new_page()
-        page.add_init_script(PRESSED)
-        page.goto(f"{url}/runs/{run.pk}/review?order=margin")
+    with reviewing(run, url, PRESSED) as page:
         session = Session(page)
         for _ in range(rounds):
             for review in session.pairs():
                 review()
-        browser.close()
     return session
 
 
