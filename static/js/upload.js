@@ -3,11 +3,19 @@
 // again, goes on where it stopped. Without this file the form is a plain file field.
 "use strict";
 
+// A sentence of the form in the reader's language: data-say-lost="… in {seconds} s …".
+function words(form, name, values = {}) {
+  const known = form.dataset[`say${name}`];
+  return known.replace(/\{(\w+)\}/g, (_, value) => values[value]);
+}
+
 // In the units of the server's own messages: 1 KB is 1024 bytes.
-function size(bytes) {
-  if (bytes < 1024) return `${bytes} bytes`;
+function size(form, bytes) {
+  if (bytes < 1024) return words(form, "Size", { size: bytes });
   const power = Math.min(Math.floor(Math.log2(bytes) / 10), 4);
-  return `${(bytes / 1024 ** power).toFixed(1)} ${["KB", "MB", "GB", "TB"][power - 1]}`;
+  const digits = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  const number = (bytes / 1024 ** power).toLocaleString(document.documentElement.lang, digits);
+  return `${number} ${["KB", "MB", "GB", "TB"][power - 1]}`;
 }
 
 function complain(form, sentence) {
@@ -27,7 +35,7 @@ function showChosen(form) {
   const name = form.querySelector("[data-drop-chosen]");
   hint.hidden = Boolean(file);
   name.hidden = !file;
-  name.textContent = file ? `${file.name} · ${size(file.size)}` : "";
+  name.textContent = file ? `${file.name} · ${size(form, file.size)}` : "";
 }
 
 function chosen(form) {
@@ -35,7 +43,8 @@ function chosen(form) {
   const file = form.querySelector("input[type=file]").files[0];
   const limit = Number(form.dataset.limit);
   const tooLarge = file && file.size > limit;
-  complain(form, tooLarge ? `The file has ${size(file.size)}; the limit is ${size(limit)}. Split it, and upload the parts.` : "");
+  const sizes = { size: size(form, file?.size ?? 0), limit: size(form, limit) };
+  complain(form, tooLarge ? words(form, "Large", sizes) : "");
 }
 
 function dress(form) {
@@ -79,11 +88,11 @@ function sending(form, on) {
 function progress(form, sent, total) {
   const part = Math.floor((100 * sent) / total);
   form.querySelector("progress").value = part;
-  say(form, `${size(sent)} of ${size(total)} sent, ${part} %`);
+  say(form, words(form, "Part", { sent: size(form, sent), total: size(form, total), part }));
 }
 
-function say(form, words) {
-  form.querySelector("[data-upload-words]").textContent = words;
+function say(form, sentence) {
+  form.querySelector("[data-upload-words]").textContent = sentence;
 }
 
 const sendings = new Map(); // form → the AbortController of what it sends
@@ -94,7 +103,7 @@ class Refusal extends Error {}
 async function send(form) {
   const file = form.querySelector("input[type=file]").files[0];
   if (!file) {
-    complain(form, "Choose a file.");
+    complain(form, words(form, "Choose"));
     return;
   }
   if (file.size > Number(form.dataset.limit)) return; // it is said already
@@ -104,13 +113,13 @@ async function send(form) {
   sending(form, true);
   try {
     const url = await sendAll(form, file, stop.signal);
-    say(form, "All of it is sent.");
+    say(form, words(form, "All"));
     const done = await ask(form, "POST", url, { name: form.elements.name.value }, stop.signal);
     window.location.assign(done.location);
   } catch (error) {
     sending(form, false);
-    const stopped = "Stopped. What was sent is kept: choose the same file again to go on.";
-    complain(form, stop.signal.aborted ? stopped : error.message);
+    if (stop.signal.aborted) complain(form, words(form, "Stopped"));
+    else complain(form, error instanceof Refusal ? error.message : words(form, "Unfinished"));
   } finally {
     sendings.delete(form);
   }
@@ -133,7 +142,7 @@ async function sendAll(form, file, signal) {
     } catch (error) {
       if (signal.aborted || error instanceof Refusal) throw error;
       for (let left = pause; left > 0; left -= 1) {
-        say(form, `The connection is lost. Trying again in ${left} s; nothing that was sent is lost.`);
+        say(form, words(form, "Lost", { seconds: left }));
         await wait(1000, signal);
       }
       pause = Math.min(pause * 2, 30);
@@ -158,13 +167,13 @@ function token(form) {
 async function ask(form, method, url, fields, signal) {
   const body = new URLSearchParams(fields);
   const answer = await fetch(url, { method, body, signal, redirect: "error", headers: { "X-CSRFToken": token(form) } });
-  return read(answer.status, await answer.text());
+  return read(form, answer.status, await answer.text());
 }
 
-function read(status, text) {
+function read(form, status, text) {
   if (status === 409 || (status >= 200 && status < 300)) return JSON.parse(text);
   if (status === 422) throw new Refusal(JSON.parse(text).error);
-  if (status >= 400 && status < 500) throw new Refusal("The server takes no file from you now. Load the page again, and sign in if it asks for it.");
+  if (status >= 400 && status < 500) throw new Refusal(words(form, "Refused"));
   throw new Error(`The server answered ${status}.`);
 }
 
@@ -182,7 +191,7 @@ function sendChunk(form, file, place, offset, signal) {
         return;
       }
       try {
-        resolve(read(request.status, request.responseText).received);
+        resolve(read(form, request.status, request.responseText).received);
       } catch (error) {
         reject(error);
       }

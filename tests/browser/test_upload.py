@@ -125,6 +125,23 @@ def test_after_a_reload_the_rest_is_sent(me: Visitor, tmp_path: Path) -> None:
         assert file.read() == SEEDS.encode()
 
 
+def test_the_upload_speaks_the_reader_s_language(me: Visitor, tmp_path: Path) -> None:
+    page = me.page
+    (tmp_path / "seeds.jsonl").write_text(SEEDS)
+    me.expected_statuses = {503}
+    page.set_extra_http_headers({"Accept-Language": "de"})
+    page.reload()
+    form, chooser = page.locator("[data-upload]"), page.locator("input[type=file]")
+    form.evaluate("form => { form.dataset.limit = 1536 }")
+    chooser.set_input_files(tmp_path / "seeds.jsonl")
+    expect(page.get_by_role("alert")).to_contain_text("erlaubt sind 1,5 KB. Teilen Sie sie auf")
+    page.reload()
+    page.route(re.compile("offset="), lambda route: route.fulfill(status=503, body="down"))
+    chooser.set_input_files(tmp_path / "seeds.jsonl")
+    page.get_by_role("button", name="Hochladen", exact=True).click()
+    expect(page.locator("[data-upload-words]")).to_contain_text("Die Verbindung ist weg.")
+
+
 def test_a_bad_file_says_why_at_once(me: Visitor, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text('instruction,output\na,b\n"c,d\n')
     me.page.locator("input[type=file]").set_input_files(tmp_path / "bad.csv")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BASE = Path(settings.BASE_DIR)
 PO = BASE / "locale" / "de" / "LC_MESSAGES" / "django.po"
 MARKS = {"gettext", "gettext_lazy", "gettext_noop"}
-HOLES = re.compile(r"%\((\w+)\)s")
+HOLES = re.compile(r"%\((\w+)\)s|\{(\w+)\}")  # the second kind is filled in the browser
 
 
 def german() -> polib.POFile:
