@@ -9,13 +9,14 @@ from django.http import HttpResponse
 from django.utils.translation import gettext
 from ninja import Query, Router
 
+from refinement import policy_errors
 from refinement.api.auth import READ, WRITE, Request, run_for
 from refinement.api.once import HEADER, once
 from refinement.api.paging import page_of
 from refinement.api.problems import Refused
 from refinement.api.schemas import common as c
 from refinement.api.schemas import policies as s
-from refinement.method.errors import MethodError
+from refinement.method.errors import PolicyError
 from refinement.method.policies import POLICIES, get_policy
 from refinement.method.specs import PolicySpec
 from refinement.models import Run
@@ -134,6 +135,6 @@ def _sensible(run: Run, policy: s.PolicyIn) -> PolicySpec:
     spec = policy.spec(policy_of(run))
     try:
         get_policy(spec)
-    except MethodError as error:
-        raise Refused(422, str(error)) from error
+    except PolicyError as error:
+        raise Refused(422, policy_errors.in_words(error)) from error
     return spec

@@ -39,5 +39,19 @@ class ReplyError(MethodError):
         self.reason = reason
 
 
+class PolicyError(MethodError):
+    """A policy that makes no sense.
+
+    ``template`` and ``values`` are the sentence before it is filled, for who translates it.
+    ``field`` is the setting of ``PolicySpec`` that it is about, empty for several at once.
+    """
+
+    def __init__(self, template: str, *, field: str = "", **values: object) -> None:
+        super().__init__(template % values)
+        self.template = template
+        self.field = field
+        self.values = values
+
+
 class StudentError(MethodError):
     """The student cannot be loaded or run as configured."""

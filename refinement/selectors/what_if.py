@@ -72,7 +72,7 @@ def policy_of(run: Run) -> PolicySpec:
 
 
 def what_if(run: Run, table: RunTable, spec: PolicySpec) -> WhatIf:
-    """Raises MethodError for a policy that makes no sense.
+    """Raises PolicyError for a policy that makes no sense.
 
     A verdict that somebody accepted stands whatever comes, so it is counted as it was accepted;
     ``flips_against`` still tells where the policy would have it otherwise.

@@ -15,7 +15,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from refinement.method.errors import MethodError
+from refinement import policy_errors
+from refinement.method.errors import PolicyError
 from refinement.method.policies import get_policy
 from refinement.method.specs import PolicySpec
 from refinement.models import Decision, PolicyChange, Run, RunSample, Score, Verdict
@@ -46,8 +47,8 @@ def check_policy(policy: PolicySpec) -> None:
     """Raises ServiceError for a policy that makes no sense, or whose encoder is not there."""
     try:
         get_policy(policy)
-    except MethodError as error:
-        raise ServiceError(str(error)) from error
+    except PolicyError as error:
+        raise ServiceError(policy_errors.in_words(error)) from error
     if policy.needs_encoder and not (Path(policy.encoder) / "config.json").is_file():
         raise ServiceError(
             gettext(

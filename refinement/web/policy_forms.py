@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
-from refinement.method.errors import MethodError
+from refinement import policy_errors
+from refinement.method.errors import PolicyError
 from refinement.method.policies import POLICIES, SIGNALS, get_policy
 from refinement.method.specs import PolicySpec
 
@@ -113,10 +114,9 @@ class PolicyFields(forms.Form):
     def _check(self) -> None:
         try:
             get_policy(self.policy())
-        except MethodError as error:
-            words = str(error)
-            field = "require_response_accepted" if "switch that filter off" in words else None
-            self.add_error("encoder" if "encoder" in words else field, words)
+        except PolicyError as error:
+            field = "top_amount" if error.field in ("top_count", "top_percent") else error.field
+            self.add_error(field or None, policy_errors.in_words(error))
 
     def policy(self) -> PolicySpec:
         data = self.cleaned_data

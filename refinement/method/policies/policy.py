@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from refinement.method.errors import MethodError
+from refinement.method.errors import PolicyError
 from refinement.method.pairs import Choice, Scores, Side, Verdict
 from refinement.method.policies.catalogue import POLICIES
 from refinement.method.policies.rules import Contest
@@ -106,21 +106,27 @@ class Policy:
 
 
 def get_policy(spec: PolicySpec) -> Policy:
-    """The policy of that name, with the spec's switches. Raises MethodError."""
+    """The policy of that name, with the spec's switches. Raises PolicyError."""
     if spec.name not in POLICIES:
-        known = ", ".join(POLICIES)
-        raise MethodError(f"There is no policy '{spec.name}': choose one of {known}.")
+        raise PolicyError(
+            "There is no policy '%(name)s': choose one of %(known)s.",
+            name=spec.name,
+            known=", ".join(POLICIES),
+        )
     _check_limits(spec)
     _check_cut(spec)
     if spec.require_response_accepted and not POLICIES[spec.name].takes_responses:
-        raise MethodError(
-            f"The policy '{spec.name}' takes no rewritten response, so keeping only pairs whose "
-            "rewritten response was accepted would keep nothing: switch that filter off."
+        raise PolicyError(
+            "The policy '%(name)s' takes no rewritten response, so keeping only pairs whose "
+            "rewritten response was accepted would keep nothing: switch that filter off.",
+            field="require_response_accepted",
+            name=spec.name,
         )
     if spec.needs_encoder and not spec.encoder:
-        raise MethodError(
+        raise PolicyError(
             "Coherence and diversity are measured by sentence embeddings: name the folder of an "
-            "encoder model."
+            "encoder model.",
+            field="encoder",
         )
     return Policy(spec)
 
@@ -128,23 +134,39 @@ def get_policy(spec: PolicySpec) -> Policy:
 def _check_limits(spec: PolicySpec) -> None:
     for name, limit in (("max_ifd", spec.max_ifd), ("max_r_ifd", spec.max_r_ifd)):
         if limit is not None and not (math.isfinite(limit) and limit > 0):
-            raise MethodError(f"The policy's {name} is {limit}: give a number above 0, or none.")
+            raise PolicyError(
+                "The policy's %(name)s is %(limit)s: give a number above 0, or none.",
+                field=name,
+                name=name,
+                limit=limit,
+            )
     if not 0 <= spec.seed <= LARGEST_SEED:
-        raise MethodError(f"The seed is {spec.seed}: give a whole number from 0 to {LARGEST_SEED}.")
+        raise PolicyError(
+            "The seed is %(seed)s: give a whole number from 0 to %(largest)s.",
+            field="seed",
+            seed=spec.seed,
+            largest=LARGEST_SEED,
+        )
 
 
 def _check_cut(spec: PolicySpec) -> None:
     if spec.top_count is not None and spec.top_percent is not None:
-        raise MethodError("Keep the best by number or by percentage, not by both.")
+        raise PolicyError("Keep the best by number or by percentage, not by both.")
     if spec.top_count is not None and spec.top_count < 1:
-        raise MethodError("To keep the best, give a number of pairs from 1 up.")
+        raise PolicyError("To keep the best, give a number of pairs from 1 up.", field="top_count")
     if spec.top_percent is not None and not 0 < spec.top_percent <= 100:
-        raise MethodError("To keep the best, give a percentage above 0 and up to 100.")
+        raise PolicyError(
+            "To keep the best, give a percentage above 0 and up to 100.", field="top_percent"
+        )
     if spec.has_cut and spec.top_by not in SIGNALS:
-        known = ", ".join(SIGNALS)
-        raise MethodError(f"The best by what? There is no signal '{spec.top_by}': one of {known}.")
+        raise PolicyError(
+            "The best by what? There is no signal '%(name)s': one of %(known)s.",
+            field="top_by",
+            name=spec.top_by,
+            known=", ".join(SIGNALS),
+        )
     if spec.diverse and not spec.has_cut:
-        raise MethodError("Diversity is about which few to keep: say how many.")
+        raise PolicyError("Diversity is about which few to keep: say how many.", field="diverse")
 
 
 def below(signal: Signal, scores: Scores, limit: float) -> tuple[str, bool, str]:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
-from refinement.method.errors import MethodError
+from refinement.method.errors import PolicyError
 from refinement.method.policies import get_policy
 from refinement.method.specs import PolicySpec
 from refinement.selectors.run_columns import run_table
@@ -44,7 +44,7 @@ def read_policy(text: str) -> PolicySpec | None:
     spec = PolicySpec.from_dict(found)
     try:
         get_policy(spec)
-    except MethodError:
+    except PolicyError:
         return None
     return spec
 
