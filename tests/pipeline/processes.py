@@ -70,7 +70,7 @@ class Cluster:
 
     def send(self, task: str, object_id: int) -> None:
         """A message to the workers, as the web process would send it."""
-        with Celery(broker=self.env["SRT_BROKER_URL"]) as app:
+        with Celery(broker=self.env["SRT_BROKER_URL"], set_as_current=False) as app:
             app.send_task(task, args=[object_id], queue=QUEUES[task])
 
     def requests(self) -> list[dict[str, Any]]:
