@@ -20,4 +20,5 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 # This module is read by now; what tests start shall read the product's own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "srt_web.settings"
 
+WHITENOISE_AUTOREFRESH = True  # finds a static file when asked: each new test client read them all
 PASSWORD_HASHERS = ["tests.environment.QuickHasher"]
