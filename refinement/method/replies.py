@@ -112,7 +112,8 @@ REFUSAL = re.compile(
 )
 SMALL_TALK = re.compile(
     r"""^\W*
-    (?:(?:hi|hello|hey|sure|certainly|of\ course|great|okay|thank\ you|thanks)\b[^.!?,\n]*[.!,]\s*)*
+    (?:(?:(?:hi|hello|hey|sure|certainly|of\ course|great|okay|thank\ you|thanks)\b
+        |(?:i(?:'m|\ am)\ )?an?\ (?:helpful\ (?:ai\ )?|ai\ )assistant\b)[^.!?,\n]*[.!,]\s*)*
     (?:how\ (?:can|may)\ i\ (?:help|assist)
       |i(?:'m|\ am|'d\ be|\ would\ be)\ (?:happy|glad|here|ready)\ to\ (?:help|assist)
       |(?:i(?:'m|\ am)\ (?:happy|glad|here|ready)\ to\b[^.!?\n]*[.!]\s*)?

@@ -112,6 +112,7 @@ def test_no_refusals(text):
         "I'm ready to help you.",
         "I'll do my best to answer.",
         "I am ready to discuss a list of questions. Please go ahead and provide the list.",
+        "A helpful AI assistant. I'm ready to assist. Please go ahead and provide the table.",
     ],
 )
 def test_small_talk(text):
@@ -123,6 +124,7 @@ def test_small_talk(text):
     [
         *("", "How can one help a friend?", "Hi there."),
         "I am ready to go. Please give the dog his dinner at six.",
+        "A helpful AI assistant answers what it was asked, and says so when it cannot.",
     ],
 )
 def test_no_small_talk(text):
