@@ -45,6 +45,18 @@ def fill(room: Room, count: int, *, spec: PolicySpec | None = None, seed: int = 
     return run
 
 
+def make_stray(run: Run) -> RunSample:
+    """A pair that keeps its original, whose IFD now lies far beyond all others."""
+    pair = run.run_samples.filter(verdict__chosen=None, scores__ifd__isnull=False).first()
+    assert pair is not None
+    stray = pair.scores.get(candidate=None)
+    stray.ifd = 12.0
+    stray.loss_response_given_instruction = stray.loss_response + math.log(stray.ifd)
+    stray.save()
+    pair.verdict.save()  # which its entry in the queue follows
+    return pair
+
+
 def _rows(run: Run, count: int) -> list[RunSample]:
     samples = Sample.objects.bulk_create(
         Sample(

@@ -37,20 +37,31 @@ LOSSES = (
 class Histogram:
     """Counts in equal bins; ``edges`` has one more than each of ``counts``.
 
-    Values beyond an end are counted in the last bin there.
+    Values beyond an end are counted in the last bin there, which reaches to ``lowest`` or
+    ``highest``.
     """
 
     names: list[str]
     edges: list[float]
+    lowest: float
+    highest: float
     counts: list[list[int]]
     medians: list[float | None]
 
     @property
-    def rows(self) -> list[tuple[float, float, list[int]]]:
-        """From, to and the counts of each bin."""
-        columns = zip(*self.counts, strict=True)
-        bounds = pairwise(self.edges)
-        return [(low, high, list(n)) for (low, high), n in zip(bounds, columns, strict=True)]
+    def bins(self) -> list[Bin]:
+        reach = [self.lowest, *self.edges[1:-1], self.highest]
+        drawn, real, counts = pairwise(self.edges), pairwise(reach), zip(*self.counts, strict=True)
+        return [Bin(*parts) for parts in zip(drawn, real, counts, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """A bar: from where to where it is ``drawn``, which values it holds, how many of each series."""
+
+    drawn: tuple[float, float]
+    holds: tuple[float, float]
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,15 +256,28 @@ def _histogram(
     bins: int = BINS,
 ) -> Histogram:
     known = [values[~np.isnan(values)] for values in series]
+    every = np.concatenate([*known, [low]])
     if high is None:
-        every = np.concatenate(known)
-        top = float(np.quantile(every, 0.995)) if len(every) else 1.0
-        high = max(1.25, math.ceil(top * 4) / 4)
+        high = max(1.25, math.ceil(_last_of_the_bulk(every) * 4) / 4)
     edges = np.linspace(low, high, bins + 1)
     inside = [np.clip(values, low, high) for values in known]
     return Histogram(
         names=names,
         edges=[round(float(edge), 4) for edge in edges],
+        lowest=math.floor(min(low, float(every.min())) * 1e4) / 1e4,
+        highest=math.ceil(max(high, float(every.max())) * 1e4) / 1e4,
         counts=[np.histogram(values, edges)[0].tolist() for values in inside],
         medians=[_median(values) for values in series],
     )
+
+
+def _last_of_the_bulk(values: Floats) -> float:
+    """The largest value that is no stray: a few of them would squeeze all others into a corner.
+
+    A stray lies more than three times the middle half's width above it (Tukey's far out), or among
+    the topmost half per cent.
+    """
+    quarter, three_quarters, topmost = np.quantile(values, [0.25, 0.75, 0.995])
+    width = three_quarters - quarter
+    fence = three_quarters + 3 * width if width else np.inf
+    return float(values[values <= min(fence, topmost)].max())

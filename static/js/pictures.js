@@ -75,13 +75,16 @@ function figuresOf(table) {
     [...row.cells].filter((cell) => cell.dataset.value !== undefined).map((cell) => Number(cell.dataset.value)),
   );
   const edges = [...rows.map((row) => row[0]), rows.at(-1)[1]];
+  // The outermost bars hold what lies further out too.
+  const cells = [table.tBodies[0].rows[0].cells[0], [...table.tBodies[0].rows].at(-1).cells[1]];
+  const [lowest, highest] = cells.map((cell) => Number(cell.dataset.holds));
   const series = rows[0].slice(2).map((_, i) => [...rows.map((row) => row[i + 2]), rows.at(-1)[i + 2]]);
-  return { edges, series };
+  return { edges, lowest, highest, series };
 }
 
 function drawHistogram(figure) {
   const plot = figure.querySelector("[data-plot]");
-  const { edges, series } = figuresOf(figure.querySelector("[data-figures]"));
+  const { edges, lowest, highest, series } = figuresOf(figure.querySelector("[data-figures]"));
   const field = figure.dataset.ranges;
   const looks = ["ink-3", "candidate", "kept"].map(token);
   const stepped = uPlot.paths.stepped({ align: 1 });
@@ -107,7 +110,7 @@ function drawHistogram(figure) {
             const [low, high] = snapped(box.x, edges);
             const chosen = series.at(-1).slice(0, -1);
             const count = chosen.reduce((sum, n, i) => sum + (edges[i] >= low && edges[i + 1] <= high ? n : 0), 0);
-            return told(figure, count, { [field]: [low, high] });
+            return told(figure, count, { [field]: [low === edges[0] ? lowest : low, high === edges.at(-1) ? highest : high] });
           },
         ],
       },
@@ -125,7 +128,7 @@ function snapped([low, high], edges) {
 }
 
 // -- The scatter ----------------------------------------------------------------------------------
-const scatter = { figure: null, chart: null, x: null, y: null, id: null, kind: null };
+const scatter = { figure: null, chart: null, x: null, y: null, id: null, kind: null, xRange: null, yRange: null };
 
 async function loadPoints(query) {
   const answer = await fetch(`${pictures.dataset.points}${query ? `?${query}` : ""}`);
@@ -138,14 +141,32 @@ async function loadPoints(query) {
   scatter.kind = new Uint8Array(body, 12 * n, n);
 }
 
+// Where the picture ends: a few strays would squeeze all others into a corner. They lie more than
+// three times the middle half's width beyond it, or among the outermost half per cent.
 function bounds(values) {
-  // All but the outermost half per cent on each side: a few strays would squeeze the rest.
   const known = values.filter((value) => !Number.isNaN(value)).sort();
   if (!known.length) return [-1, 1];
-  const low = known[Math.floor(known.length * 0.005)];
-  const high = known[Math.ceil(known.length * 0.995) - 1];
+  const at = (part) => known[Math.min(Math.floor(known.length * part), known.length - 1)];
+  const reach = 3 * (at(0.75) - at(0.25)) || Infinity;
+  const first = Math.max(at(0.25) - reach, at(0.005));
+  const last = Math.min(at(0.75) + reach, known[Math.ceil(known.length * 0.995) - 1]);
+  const low = Math.min(known.find((value) => value >= first), 0);
+  const high = Math.max(known.findLast((value) => value <= last), 0);
   const room = (high - low || 1) * 0.04;
-  return [Math.min(low, 0) - room, Math.max(high, 0) + room];
+  return [low - room, high + room];
+}
+
+// Strays are drawn on the edge.
+function within(value, [low, high]) {
+  return Math.min(Math.max(value, low), high);
+}
+
+// What a drag that ends at an edge means: all the strays there too.
+function withStrays([low, high], [first, last], values) {
+  const near = (last - first) / 50;
+  const known = values.filter((value) => !Number.isNaN(value));
+  const [lowest, highest] = [known.reduce((a, b) => Math.min(a, b), low), known.reduce((a, b) => Math.max(a, b), high)];
+  return [low - first < near ? lowest : low, last - high < near ? highest : high].map((value, i) => (i ? Math.ceil(value * 1e4) : Math.floor(value * 1e4)) / 1e4);
 }
 
 function drawPoints(chart) {
@@ -166,7 +187,9 @@ function drawPoints(chart) {
   for (const kind of order) {
     ctx.fillStyle = fade(looks[kind], scatter.x.length > 20000 ? 0.45 : 0.75);
     for (let i = 0; i < scatter.x.length; i += 1) {
-      if (scatter.kind[i] === kind) ctx.fillRect(x0 + kx * scatter.x[i] - size / 2, y0 + ky * scatter.y[i] - size / 2, size, size);
+      if (scatter.kind[i] !== kind) continue;
+      const [x, y] = [within(scatter.x[i], scatter.xRange), within(scatter.y[i], scatter.yRange)];
+      ctx.fillRect(x0 + kx * x - size / 2, y0 + ky * y - size / 2, size, size);
     }
   }
   ctx.restore();
@@ -176,7 +199,8 @@ function nearest(chart, left, top) {
   let best = null;
   let distance = 8 ** 2; // pixels
   for (let i = 0; i < scatter.x.length; i += 1) {
-    const d = (chart.valToPos(scatter.x[i], "x") - left) ** 2 + (chart.valToPos(scatter.y[i], "y") - top) ** 2;
+    const [x, y] = [within(scatter.x[i], scatter.xRange), within(scatter.y[i], scatter.yRange)];
+    const d = (chart.valToPos(x, "x") - left) ** 2 + (chart.valToPos(y, "y") - top) ** 2;
     if (d < distance) [best, distance] = [i, d];
   }
   return best;
@@ -195,6 +219,7 @@ async function drawScatter(figure) {
   if (!scatter.x) return;
   const plot = figure.querySelector("[data-plot]");
   const [xRange, yRange] = [bounds(scatter.x), bounds(scatter.y)];
+  Object.assign(scatter, { xRange, yRange });
   const labels = [pictures.dataset.across, pictures.dataset.up];
   const [xAxis, yAxis] = axes();
   scatter.figure = figure;
@@ -211,8 +236,10 @@ async function drawScatter(figure) {
         draw: [drawPoints],
         setSelect: [
           (self) => {
-            const box = selected(self);
-            told(figure, box ? countIn(box) : 0, box && { delta_ifd: box.x, delta_r_ifd: box.y });
+            const drawn = selected(self);
+            if (!drawn) return told(figure, 0, null);
+            const box = { x: withStrays(drawn.x, xRange, scatter.x), y: withStrays(drawn.y, yRange, scatter.y) };
+            return told(figure, countIn(box), { delta_ifd: box.x, delta_r_ifd: box.y });
           },
         ],
       },

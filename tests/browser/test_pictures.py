@@ -16,7 +16,7 @@ from refinement.selectors.what_if import what_if
 from refinement.services.decisions import record_decision
 from tests.pipeline.processes import POOLS, celery
 from tests.review_room import Room, make_room
-from tests.scored_run import fill
+from tests.scored_run import fill, make_stray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +67,21 @@ def drag(visitor: Visitor, plot: Locator, left: float, right: float) -> None:
     mouse.down()
     mouse.move(box["x"] + right * box["width"], box["y"] + box["height"] - 5, steps=4)
     mouse.up()
+
+
+def test_a_drag_to_the_edge_takes_the_strays_along(me: Visitor, room: Room) -> None:
+    make_stray(room.run)
+    forget_tables()
+    me.page.reload()
+    figure = me.page.locator("[data-ranges='delta_ifd delta_r_ifd']")
+    drag(me, figure, 0.002, 0.998)
+    link = figure.locator("[data-brush] a")
+    expect(link).to_be_visible()
+    promised = int(link.inner_text().split()[1])
+    expect(figure.locator("[data-brush]")).to_contain_text("-11.")
+    link.click()
+    counted = me.page.locator(".queue__list .line")
+    expect(counted).to_have_count(min(promised, 29))
 
 
 @pytest.mark.parametrize("picture", ["ifd", "delta_ifd delta_r_ifd"])

@@ -19,7 +19,7 @@ from refinement.services.decisions import record_decision
 from refinement.web.policy_forms import as_query, form_of
 from refinement.web.policy_words import in_words
 from tests.review_room import make_room
-from tests.scored_run import fill
+from tests.scored_run import fill, make_stray
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -80,6 +80,21 @@ def test_the_bins_hold_every_pair(owner: Client, run: Run) -> None:
     rows = re.findall(r"<tr>(.*?)</tr>", table[0].split("<tbody>")[1], re.DOTALL)
     counts = [re.findall(r'data-value="([^"]*)"', row)[2:] for row in rows]
     assert [sum(int(n) for n in column) for column in zip(*counts, strict=True)] == [40, 40, 40]
+
+
+def test_a_stray_squeezes_no_picture_and_is_in_its_last_bar(owner: Client, run: Run) -> None:
+    pair = make_stray(run)
+    html = get(owner, "run-pictures", run)
+    table = re.search(r'data-figures="IFD".*?</table>', html, re.DOTALL)
+    assert table
+    last = table[0].split("<tr>")[-1]
+    drawn = re.findall(r'data-value="([^"]*)"', last)
+    assert float(drawn[1]) < 3
+    assert int(drawn[-1]) >= 1
+    link = re.search(r'href="([^"]*)"', last)
+    assert link
+    queue = owner.get(unescape(link[1]), follow=True).content.decode()
+    assert set(re.findall(r"/review/(\d+)\?", queue)) == {str(pair.pk)}
 
 
 def test_without_a_judged_pair_the_page_says_what_will_be_there(owner: Client, room: Room) -> None:
