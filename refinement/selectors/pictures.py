@@ -158,7 +158,7 @@ def length_histogram(table: RunTable, outcome: Outcome) -> Histogram:
         [np.where(took, ratio, np.nan), np.where(took, np.nan, ratio)],
         low=-3.0,
         high=5.0,
-        bins=32,
+        most=32,
     )
 
 
@@ -253,13 +253,13 @@ def _histogram(
     *,
     low: float = 0.0,
     high: float | None = None,
-    bins: int = BINS,
+    most: int = BINS,
 ) -> Histogram:
     known = [values[~np.isnan(values)] for values in series]
     every = np.concatenate([*known, [low]])
     if high is None:
         high = max(1.25, math.ceil(_last_of_the_bulk(every) * 4) / 4)
-    edges = np.linspace(low, high, bins + 1)
+    edges = np.linspace(low, high, _bars(most, max(map(len, known))) + 1)
     inside = [np.clip(values, low, high) for values in known]
     return Histogram(
         names=names,
@@ -269,6 +269,14 @@ def _histogram(
         counts=[np.histogram(values, edges)[0].tolist() for values in inside],
         medians=[_median(values) for values in series],
     )
+
+
+def _bars(most: int, values: int) -> int:
+    """The root of their number, as bars of few values each would only show chance."""
+    wanted = max(10, math.isqrt(values))
+    while most > wanted:
+        most //= 2
+    return most
 
 
 def _last_of_the_bulk(values: Floats) -> float:

@@ -173,7 +173,8 @@ function drawPoints(chart) {
   const { ctx, bbox } = chart;
   const order = [0, 1, 3, 2, 4]; // the rarer above the more frequent
   const looks = ["dropped", "ink-3", "candidate", "kept", "kept-ink"].map(token);
-  const size = (scatter.x.length > 20000 ? 1.6 : 3) * devicePixelRatio;
+  const n = scatter.x.length;
+  const size = (n > 20000 ? 1.6 : n > 2000 ? 3 : 6) * devicePixelRatio;
   const [x0, y0] = [chart.valToPos(0, "x", true), chart.valToPos(0, "y", true)];
   const kx = chart.valToPos(1, "x", true) - x0;
   const ky = chart.valToPos(1, "y", true) - y0;
@@ -185,7 +186,7 @@ function drawPoints(chart) {
   ctx.strokeRect(x0, bbox.top - 1, 0, bbox.height + 2);
   ctx.strokeRect(bbox.left - 1, y0, bbox.width + 2, 0);
   for (const kind of order) {
-    ctx.fillStyle = fade(looks[kind], scatter.x.length > 20000 ? 0.45 : 0.75);
+    ctx.fillStyle = fade(looks[kind], n > 20000 ? 0.45 : 0.75);
     for (let i = 0; i < scatter.x.length; i += 1) {
       if (scatter.kind[i] !== kind) continue;
       const [x, y] = [within(scatter.x[i], scatter.xRange), within(scatter.y[i], scatter.yRange)];
