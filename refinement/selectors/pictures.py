@@ -57,7 +57,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """A bar: from where to where it is ``drawn``, which values it holds, how many of each series."""
+    """A bar: from where to where it is ``drawn``, what values it ``holds``, how many a series."""
 
     drawn: tuple[float, float]
     holds: tuple[float, float]

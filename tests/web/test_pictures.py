@@ -90,11 +90,12 @@ def test_a_stray_squeezes_no_picture_and_is_in_its_last_bar(owner: Client, run: 
     last = table[0].split("<tr>")[-1]
     drawn = re.findall(r'data-value="([^"]*)"', last)
     assert float(drawn[1]) < 3
-    assert int(drawn[-1]) >= 1
     link = re.search(r'href="([^"]*)"', last)
     assert link
     queue = owner.get(unescape(link[1]), follow=True).content.decode()
-    assert set(re.findall(r"/review/(\d+)\?", queue)) == {str(pair.pk)}
+    listed = set(re.findall(r"/review/(\d+)\?", queue))
+    assert str(pair.pk) in listed
+    assert len(listed) == int(drawn[-1])
 
 
 def test_without_a_judged_pair_the_page_says_what_will_be_there(owner: Client, room: Room) -> None:
