@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
@@ -50,7 +49,6 @@ def status(request: Request) -> HttpResponse:
             for queue, does in QUEUES.items()
         ],
         "workers": Worker.objects.order_by("-seen_at")[:50],
-        "now": timezone.now(),
     }
     return render(request, "status/page.html", context)
 
