@@ -161,12 +161,15 @@ function within(value, [low, high]) {
   return Math.min(Math.max(value, low), high);
 }
 
-// What a drag that ends at an edge means: all the strays there too.
+// What a drag means that ends at an edge, or nearly: all the strays beyond it too.
 function withStrays([low, high], [first, last], values) {
   const near = (last - first) / 50;
-  const known = values.filter((value) => !Number.isNaN(value));
-  const [lowest, highest] = [known.reduce((a, b) => Math.min(a, b), low), known.reduce((a, b) => Math.max(a, b), high)];
-  return [low - first < near ? lowest : low, last - high < near ? highest : high].map((value, i) => (i ? Math.ceil(value * 1e4) : Math.floor(value * 1e4)) / 1e4);
+  let [from, to] = [low, high];
+  for (const value of values) {
+    if (low - first < near && value < from) from = value;
+    if (last - high < near && value > to) to = value;
+  }
+  return [Math.floor(from * 1e4) / 1e4, Math.ceil(to * 1e4) / 1e4]; // as the address has them
 }
 
 function drawPoints(chart) {
