@@ -152,11 +152,17 @@ def _html(segments: Sequence[Segment], *, blanks: bool) -> SafeString:
     """A text with its changes marked, and not one blank that is not in the text."""
     if not segments:
         return format_html('<span class="nothing">{}</span>', gettext("empty"))
-    parts = ((_marked(part, blanks=blanks),) for part in dressed(segments))
-    return format_html_join("", "{}", parts)
+    parts = list(dressed(segments))
+    changes = [*(part.segment.change for part in parts[1:]), Change.EQUAL]
+    html = (
+        (_marked(part, blanks=blanks, replaced=change is Change.INSERT),)
+        for part, change in zip(parts, changes, strict=True)
+    )
+    return format_html_join("", "{}", html)
 
 
-def _marked(part: Part, *, blanks: bool) -> str:
+def _marked(part: Part, *, blanks: bool, replaced: bool) -> str:
+    """``replaced``: an insertion follows; a style keeps the last deleted word apart from it."""
     segment = part.segment
     text: str = segment.visible.translate(SIGNS_FOR_BLANKS) if blanks else segment.visible
     if part.dress:
@@ -166,4 +172,6 @@ def _marked(part: Part, *, blanks: bool) -> str:
     tag = "del" if segment.change is Change.DELETE else "ins"
     if segment.blank and not blanks:  # nobody would see it: a style sets a sign before it
         return format_html('<{} class="blank blank--{}">{}</{}>', tag, segment.blank, text, tag)
+    if segment.change is Change.DELETE and replaced:
+        return format_html('<del class="replaced">{}</del>', text)
     return format_html("<{}>{}</{}>", tag, text, tag)

@@ -144,10 +144,10 @@ def test_one_page_has_all_that_a_decision_needs(room: Room, client: Client) -> N
     [
         ("", ["<ins>", "Compared with"], ["sides__name"]),
         ("?view=side", ["<ins>", "sides__name"], []),
-        ("?view=plain", ["Here are three tips:"], ["<ins>", "<del>"]),
-        ("?of=original", ["3. Get enough sleep."], ["<ins>", "<del>", "Side by side"]),
-        ("?of=1", ["evidence-based", "<del>"], []),
-        ("?of=2&against=parent", ["<del>"], []),
+        ("?view=plain", ["Here are three tips:"], ["<ins>", "<del"]),
+        ("?of=original", ["3. Get enough sleep."], ["<ins>", "<del", "Side by side"]),
+        ("?of=1", ["evidence-based", '<del class="replaced">'], []),
+        ("?of=2&against=parent", ["<del"], []),
         ("?of=e99&view=nonsense&full=1", ["<ins>"], []),
     ],
 )
