@@ -191,3 +191,14 @@ def test_a_word_that_statistics_do_not_know_is_counted(
         monkeypatch.setattr(texts, "_texts", lambda _table, known=known: known)
         assert texts.is_common("tea")
         assert not texts.is_common("coffee")
+
+
+def test_a_rare_word_is_looked_for_once_a_page(room: Room) -> None:
+    """Then by ids: in a large run PostgreSQL takes it for frequent and looks at every pair."""
+    with CaptureQueriesContext(connection) as queries:
+        queue = QueueFilter(show=Show.ALL, text="sleep")
+        window = queue_window(room.run, queue, around=room.pairs[3])
+    assert len(window.lines) > 1
+    matching = [q["sql"] for q in queries if "MATCH" in q["sql"] or "@@" in q["sql"]]
+    found = [sql for sql in matching if "refinement_queueentry" in sql]
+    assert len(found) == 1

@@ -26,13 +26,14 @@ E = "queue_entry__"
 FEW = 4_000  # rows that their own index finds and a page sorts, rather than meeting them on the way
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Condition:
     """``tells``: what one row is asked. ``finds``: the same where its own index leads, if it can.
 
     ``needs_cells``: the index begins with the cell, so the rows are looked for in each. ``fits``:
     which of some rows fulfil it, in place of ``tells`` where it is cheaper to ask many at once.
-    ``few``: whether few enough fulfil it to find all; ``None``: to be counted.
+    ``few``: whether few enough fulfil it to find all; ``None``: to be counted. ``guessed``: a
+    database can only guess how many ``finds`` finds, so a walk has it find their ids first.
     """
 
     tells: Q = field(default_factory=Q)
@@ -40,6 +41,7 @@ class Condition:
     needs_cells: bool = False
     fits: Callable[[Sequence[int]], set[int]] | None = None
     few: bool | None = None
+    guessed: bool = False
 
 
 def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
@@ -67,6 +69,7 @@ def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
                 finds=ids_with_words(run, queue.text),
                 fits=partial(fitting, has_words(queue.text)),
                 few=False if is_common(queue.text) else None,
+                guessed=True,
             )
         )
     if queue.turned:

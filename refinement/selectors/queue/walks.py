@@ -67,6 +67,7 @@ class Queue:
         self.sorting = SORTINGS[queue.order]
         self.cells = CELLS[queue.show]
         self._keys: dict[int, Any] = {}
+        self._found: dict[Condition, Rows] = {}
         self.within = within
         self.conditions = conditions(run, queue)
         self._lead(self._leader())
@@ -116,7 +117,7 @@ class Queue:
         self.asked = [condition.tells for condition in asked if condition.fits is None]
         self.fits = [condition.fits for condition in asked if condition.fits is not None]
         if leader is not None and leader.finds is not None:
-            self.asked.append(leader.finds)
+            self.asked.append(self._by_ids(leader) or leader.finds)
         if self.within is not None:
             self.asked.append(self.within)
 
@@ -126,13 +127,28 @@ class Queue:
         for condition in self.conditions:
             if condition.finds is None or condition.few is False:
                 continue
-            rows = RunSample.objects.filter(condition.finds, queue_entry__run=self.run)
-            if condition.needs_cells:
-                rows = rows.filter(in_cells(self.cells))
-            count = rows.order_by().values("pk")[: FEW + 1].count()
+            ids = self._ids(condition)
+            count = len(ids) if condition.guessed else ids.count()
             if count <= FEW:
                 found.append((count, condition))
         return min(found, key=lambda pair: pair[0])[1] if found else None
+
+    def _ids(self, condition: Condition) -> Rows:
+        """What the condition finds, and no more of it than shows that it is not few."""
+        if condition not in self._found:
+            rows = RunSample.objects.filter(condition.finds, queue_entry__run=self.run)
+            if condition.needs_cells:
+                rows = rows.filter(in_cells(self.cells))
+            self._found[condition] = rows.order_by().values_list("pk", flat=True)[: FEW + 1]
+        return self._found[condition]
+
+    def _by_ids(self, leader: Condition) -> Q | None:
+        """Where the database would guess: PostgreSQL takes a word for frequent that it has never
+        seen, and looks through all of a large run for its pairs. It knows how many ids it is given.
+        """
+        if not leader.guessed or len(ids := self._ids(leader)) > FEW:
+            return None
+        return Q(pk__in=list(ids))
 
     # -- Rows ---------------------------------------------------------------------------------
     def _narrowed(self, cells: Sequence[int]) -> Rows:
