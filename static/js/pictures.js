@@ -128,7 +128,7 @@ function snapped([low, high], edges) {
 }
 
 // -- The scatter ----------------------------------------------------------------------------------
-const scatter = { figure: null, chart: null, x: null, y: null, id: null, kind: null, xRange: null, yRange: null };
+const scatter = { figure: null, chart: null, x: null, y: null, id: null, kind: null, drawnX: null, drawnY: null };
 
 async function loadPoints(query) {
   const answer = await fetch(`${pictures.dataset.points}${query ? `?${query}` : ""}`);
@@ -157,8 +157,8 @@ function bounds(values) {
 }
 
 // Strays are drawn on the edge.
-function within(value, [low, high]) {
-  return Math.min(Math.max(value, low), high);
+function within(values, [low, high]) {
+  return values.map((value) => Math.min(Math.max(value, low), high));
 }
 
 // What a drag means that ends at an edge, or nearly: all the strays beyond it too.
@@ -191,9 +191,7 @@ function drawPoints(chart) {
   for (const kind of order) {
     ctx.fillStyle = fade(looks[kind], n > 20000 ? 0.45 : 0.75);
     for (let i = 0; i < scatter.x.length; i += 1) {
-      if (scatter.kind[i] !== kind) continue;
-      const [x, y] = [within(scatter.x[i], scatter.xRange), within(scatter.y[i], scatter.yRange)];
-      ctx.fillRect(x0 + kx * x - size / 2, y0 + ky * y - size / 2, size, size);
+      if (scatter.kind[i] === kind) ctx.fillRect(x0 + kx * scatter.drawnX[i] - size / 2, y0 + ky * scatter.drawnY[i] - size / 2, size, size);
     }
   }
   ctx.restore();
@@ -203,8 +201,7 @@ function nearest(chart, left, top) {
   let best = null;
   let distance = 8 ** 2; // pixels
   for (let i = 0; i < scatter.x.length; i += 1) {
-    const [x, y] = [within(scatter.x[i], scatter.xRange), within(scatter.y[i], scatter.yRange)];
-    const d = (chart.valToPos(x, "x") - left) ** 2 + (chart.valToPos(y, "y") - top) ** 2;
+    const d = (chart.valToPos(scatter.drawnX[i], "x") - left) ** 2 + (chart.valToPos(scatter.drawnY[i], "y") - top) ** 2;
     if (d < distance) [best, distance] = [i, d];
   }
   return best;
@@ -223,7 +220,7 @@ async function drawScatter(figure) {
   if (!scatter.x) return;
   const plot = figure.querySelector("[data-plot]");
   const [xRange, yRange] = [bounds(scatter.x), bounds(scatter.y)];
-  Object.assign(scatter, { xRange, yRange });
+  Object.assign(scatter, { drawnX: within(scatter.x, xRange), drawnY: within(scatter.y, yRange) });
   const labels = [pictures.dataset.across, pictures.dataset.up];
   const [xAxis, yAxis] = axes();
   scatter.figure = figure;

@@ -6,18 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from django.db import connection
-from django.db.models import Q
-from django.db.models.expressions import RawSQL
 
 from refinement.method.errors import PolicyError
 from refinement.method.policies import get_policy
 from refinement.method.specs import PolicySpec
+from refinement.selectors.queue.ids import by_ids
 from refinement.selectors.run_columns import run_table
 from refinement.selectors.what_if import flipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from django.db.models import Q
 
     from refinement.models import Run
 
@@ -76,10 +76,4 @@ class Turned:
         return set(found)
 
     def finds(self) -> Q:
-        """All of them by their ids, in one parameter, however many."""
-        text = json.dumps(self.ids.tolist())
-        if connection.vendor == "postgresql":
-            ids = "SELECT value::bigint FROM json_array_elements_text(%s::json)"
-        else:
-            ids = "SELECT value FROM json_each(%s)"
-        return Q(pk__in=RawSQL(ids, [text]))
+        return by_ids(self.ids.tolist())

@@ -18,6 +18,7 @@ from django.db.models import F, Q, QuerySet
 from refinement.models import QueueEntry, Run, RunSample
 from refinement.selectors.queue.conditions import FEW, Behind, E, conditions, in_cells, led
 from refinement.selectors.queue.filters import CELLS, Order, QueueFilter
+from refinement.selectors.queue.ids import by_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +149,7 @@ class Queue:
         """
         if not leader.guessed or len(ids := self._ids(leader)) > FEW:
             return None
-        return Q(pk__in=list(ids))
+        return by_ids(ids)
 
     # -- Rows ---------------------------------------------------------------------------------
     def _narrowed(self, cells: Sequence[int]) -> Rows:
