@@ -24,6 +24,7 @@ FROM base AS cpu
 ARG TORCH_INDEX_URL=""
 RUN pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} -r requirements/torch.txt
 COPY . .
+RUN python -m compileall -q srt_web refinement
 USER srt
 EXPOSE 8000
 CMD ["gunicorn", "srt_web.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", \
@@ -33,6 +34,7 @@ FROM base AS gpu
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 RUN pip install -r requirements/torch.txt
 COPY . .
+RUN python -m compileall -q srt_web refinement
 USER srt
 CMD ["celery", "-A", "srt_web", "worker", "-Q", "student", "--pool", "threads", \
      "--concurrency", "1", "--hostname", "student@%h", "--loglevel", "info"]

@@ -10,6 +10,8 @@ REVIEW_ARGS ?=
 
 export HF_HUB_OFFLINE = 1
 export DJANGO_SETTINGS_MODULE = srt_web.settings
+# Compiled once: a demo starts six processes of the same code, the tests some hundred.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test chaos lint format messages docs lock licences audit bench bench-scaling
