@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 MOST_SHIFT = 0.02  # of the cumulative layout shift; 0.1 is called good
 SHOTS = os.environ.get("SRT_TEST_SHOTS")  # a folder: keep what each screen looked like
+PAGES: set[str] = set()  # names of the doors that are pages
 WATCH_SHIFTS = """
 window.shift = 0;
 new PerformanceObserver((list) => {
@@ -44,7 +45,9 @@ new PerformanceObserver((list) => {
 def screens(house: House) -> dict[str, str]:
     """Addresses by name: all pages of the table of doors, and the room in its many states."""
     doors = {door.name: reverse(door.name, args=door.of(house)) for door in DOORS}
-    found = {name: address for name, address in doors.items() if is_page(house, address)}
+    if not PAGES:  # asked of all doors once, not for each part
+        PAGES.update(name for name, address in doors.items() if is_page(house, address))
+    found = {name: address for name, address in doors.items() if name in PAGES}
     pair = found["review-pair"]
     found |= {
         f"room-{name}": f"{pair}?{query}"
