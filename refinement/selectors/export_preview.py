@@ -62,7 +62,7 @@ class SelectionCounts:
         return self.total - self.kept - self.dropped_by_hand - self.failed - self.unfinished
 
 
-COLUMNS = ("kept", "source", "reason", "action", "overrides")  # whose values are counted
+COLUMNS = ("source", "reason", "action", "overrides")  # whose values are counted
 FIGURES = ("ifd", "r_ifd", "response_tokens")  # of a score, whose means are told
 
 
@@ -91,16 +91,16 @@ def mean_figures(rows: QuerySet[RunSample, Any]) -> dict[str, float | None]:
 
 def _counted(groups: Iterable[tuple[Any, ...]]) -> SelectionCounts:
     counts = SelectionCounts()
-    for kept, source, reason, action, overrides, pairs in groups:
+    for source, reason, action, overrides, pairs in groups:
         counts.total += pairs
         counts.overrides += pairs if overrides else 0
         if action:
             counts.actions[action] += pairs
-        if kept:
+        if reason:
+            counts.reasons[reason] += pairs
+        else:
             counts.kept += pairs
             counts.sources[source] += pairs
-        else:
-            counts.reasons[reason] += pairs
     return counts
 
 
