@@ -187,9 +187,14 @@ def with_scores(rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
 
 def of_choice(name: str, of_original: F | Value) -> Case:
     """A column of the rewrite that counts, or of the original where that counts."""
+    return _by_choice(f"verdict__chosen__{name}", f"decision__candidate__{name}", of_original)
+
+
+def _by_choice(of_verdict: str | Case, of_person: str, of_original: F | Value) -> Case:
+    """What is true of the rewrite that the verdict chose, or a person, or of the original."""
     return Case(
-        When(_TEXT_OF_VERDICT & Q(verdict__chosen__isnull=False), then=f"verdict__chosen__{name}"),
-        When(decision__action__in=_REWRITES, then=f"decision__candidate__{name}"),
+        When(_TEXT_OF_VERDICT & Q(verdict__chosen__isnull=False), then=of_verdict),
+        When(decision__action__in=_REWRITES, then=of_person),
         default=of_original,
     )
 
@@ -205,12 +210,7 @@ def _source() -> Case:
         When(verdict__response_winner=Side.CANDIDATE, then=Value(Candidate.Kind.RESPONSE)),
         default=Value(Candidate.Kind.INSTRUCTION),
     )
-    return Case(
-        When(_TEXT_OF_VERDICT & Q(verdict__chosen__isnull=False), then=kind),
-        When(decision__action__in=_REWRITES, then="decision__candidate__kind"),
-        default=Value(ORIGINAL),
-        output_field=CharField(),
-    )
+    return _by_choice(kind, "decision__candidate__kind", Value(ORIGINAL))
 
 
 def _reason() -> Case:
