@@ -29,13 +29,27 @@ def configure(params: Any, model: Path, host: str, port: int) -> None:
     params.n_parallel = SLOTS
     params.n_ctx = SLOTS * CONTEXT_TOKENS
     params.cache_ram_mib = CACHE_MIB
-    params.sampling.top_p = 0.9  # of a request it gets the temperature only
+    _sample(params.sampling)
     params.ui = False
     params.endpoint_slots = False
     params.cors_origins = ""
     params.verbosity = 1
     threads = min(len(os.sched_getaffinity(0)), MOST_THREADS)
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+
+
+def _sample(sampling: Any) -> None:
+    """Of a request it gets the temperature only.
+
+    A model this small falls into loops, which end at the length limit and are asked again. DRY
+    makes it the less likely to go on with a phrase the longer that has been repeated.
+    """
+    sampling.top_p = 0.9
+    sampling.dry_multiplier = 0.8
+    sampling.dry_allowed_length = 3  # tokens of a phrase that may come again freely
+    sampling.dry_penalty_last_n = 256
+    sampling.penalty_repeat = 1.05  # more, and it leaves out the words that examples begin with
+    sampling.penalty_last_n = 64
 
 
 def main() -> None:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 QUESTIONS = [f"Name {number} fruits." for number in range(2, 5)]
 
 
-async def ask_all(spec: TeacherSpec) -> list[TeacherReply]:
+async def ask_all(spec: TeacherSpec, questions: list[str]) -> list[TeacherReply]:
     await check(spec)
     teacher = Teacher(spec)
     try:
         return await asyncio.gather(
-            *(teacher.ask([{"role": "user", "content": question}]) for question in QUESTIONS)
+            *(teacher.ask([{"role": "user", "content": question}]) for question in questions)
         )
     finally:
         await teacher.aclose()
@@ -46,7 +46,7 @@ def test_it_answers_many_at_once_and_is_gone_afterwards(
     with running_teacher_server():
         assert teacher_answers()
         with running_teacher_server():  # the one that is up is used
-            replies = asyncio.run(ask_all(spec))
+            replies = asyncio.run(ask_all(spec, QUESTIONS))
         assert teacher_answers()
     assert not teacher_answers()
     assert len(replies) == len(QUESTIONS)
@@ -54,6 +54,19 @@ def test_it_answers_many_at_once_and_is_gone_afterwards(
         assert reply.text.strip()
         assert reply.completion_tokens > 0
         assert reply.finish_reason in {"stop", "length"}
+
+
+@pytest.mark.real_model
+@pytest.mark.django_db
+def test_a_phrase_does_not_come_again_until_the_limit(
+    embedded_model_dir: Path, settings: Any
+) -> None:
+    """Left to itself the model goes on with "two sheep, two sheep" here."""
+    settings.EMBEDDED_TEACHER_SERVER = "llama"
+    spec = replace(teacher_spec(embedded_teacher()), temperature=0.0, max_tokens=200)
+    with running_teacher_server():
+        (reply,) = asyncio.run(ask_all(spec, ["Count the sheep: one sheep, two sheep,"]))
+    assert reply.finish_reason == "stop"
 
 
 @pytest.mark.parametrize("server", ["llama", "transformers"])
