@@ -54,6 +54,10 @@ class StudentSeat:
                 self.loaded_at = time.monotonic()
             yield self.student
 
+    def is_free(self) -> bool:
+        """Nobody would have to make room for a student."""
+        return self.student is None
+
     def warm(self, seconds: float) -> StudentSpec | None:
         """The student that is loaded, for so many seconds at most."""
         fresh = self.student is not None and time.monotonic() - self.loaded_at < seconds
@@ -89,4 +93,5 @@ def _on_this_machine(spec: StudentSpec) -> StudentSpec:
 _seat = StudentSeat()
 student_in_seat = _seat.occupied_by
 warm_student = _seat.warm
+seat_is_free = _seat.is_free
 encoder_in_seat = EncoderSeat().occupied_by

@@ -16,7 +16,7 @@ from refinement.selectors.shares import share_of
 # A server that takes few questions at a time shares its speed among them. So that people soon have
 # a first pair to look at, a young run begins with a part of what such a server takes.
 FEW = range(8, 33)
-EARLY_PART = 4
+EARLY_PART = 8
 EARLY_SECONDS = 90.0
 
 
@@ -45,7 +45,7 @@ def look_at(run: Run) -> Look:
     ).exclude(pk=run.pk)
     ceiling = TeacherSpec.from_dict(run.config["teacher"]).max_concurrency
     if ceiling in FEW and _is_early(run):
-        ceiling //= EARLY_PART
+        ceiling = ceiling // EARLY_PART + _is_back(run)
     return Look(
         running=now.status == Run.Status.RUNNING,
         notice=now.notice,
@@ -60,3 +60,8 @@ def _is_early(run: Run) -> bool:
         return False
     done = RunSample.objects.filter(run_id=run.pk, stage=RunSample.Stage.DONE)
     return not done.exists()
+
+
+def _is_back(run: Run) -> bool:
+    """Whether a pair came back from the student: it waits for none that began after it."""
+    return RunSample.objects.filter(run_id=run.pk, stage=RunSample.Stage.REFLECT_RESPONSE).exists()

@@ -15,7 +15,12 @@ from refinement.method.errors import StudentError
 from refinement.method.specs import PolicySpec, StudentSpec
 from refinement.models import Run, RunSample
 from refinement.pipeline import claims, selecting
-from refinement.pipeline.engines import encoder_in_seat, student_in_seat, warm_student
+from refinement.pipeline.engines import (
+    encoder_in_seat,
+    seat_is_free,
+    student_in_seat,
+    warm_student,
+)
 from refinement.pipeline.holding import Holding
 from refinement.selectors.shares import WEIGHTS
 from refinement.services import runs
@@ -50,14 +55,16 @@ def score(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLIC
     if (warm := _with_warm_student(run)) is not None:
         wake_now("refinement.score", run_id)  # for another worker, or for later
         run, run_id = warm, warm.pk
-    # Asked before a model is loaded, and loaded before rows are claimed: that takes its time.
-    if claims.has_work(run_id, claims.STUDENT_STAGES):
+    # Loaded before rows are claimed, and where there is room when a run begins: it takes its time.
+    has_work = claims.has_work(run_id, claims.STUDENT_STAGES)
+    if has_work or seat_is_free():
         try:
             with student_in_seat(StudentSpec.from_dict(run.config["student"])) as student:
                 check_same(run, student)
                 _load_encoder(run)
                 student.template()  # one that it lacks concerns the run, not a sample
-                Scoring(run, student, stopping, slice_seconds).work()
+                if has_work:
+                    Scoring(run, student, stopping, slice_seconds).work()
         except StudentError as error:
             notice = f"Paused, because the student cannot be used. {error}"
             runs.halt_run(run_id=run_id, notice=notice)

@@ -86,9 +86,9 @@ def start_run(
         _add_samples(run, limit)
         if dataset.given_rewrites.exists() or not teacher.base_url:
             begin_with_given(run)
-            wake("refinement.score", run.pk)
         audit.record("run.started", run, user=user)
         wake("refinement.teach", run.pk)
+        wake("refinement.score", run.pk)  # the student is loaded while the teacher writes
     return run
 
 

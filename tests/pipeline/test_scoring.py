@@ -13,6 +13,7 @@ from refinement.method.specs import PolicySpec, StudentSpec
 from refinement.models import Candidate, Run, RunSample, Score, Verdict
 from refinement.pipeline import claims, scoring, selecting
 from refinement.pipeline.claims import STUDENT_STAGES
+from refinement.pipeline.engines import StudentSeat
 from refinement.pipeline.scoring import score
 from refinement.services import runs
 from tests.pipeline.world import standings
@@ -170,6 +171,40 @@ def test_a_student_that_is_gone_pauses_the_run(world: World, tmp_path: Path) -> 
     assert run.status == Run.Status.PAUSED
     assert run.notice.startswith("Paused, because the student cannot be used. There is no student")
     assert standings(run) == [("select_instruction", "ready")] * 2
+
+
+@pytest.fixture
+def empty_seat(monkeypatch: pytest.MonkeyPatch) -> StudentSeat:
+    """As in a worker that has loaded no student yet."""
+    seat = StudentSeat()
+    monkeypatch.setattr(scoring, "student_in_seat", seat.occupied_by)
+    monkeypatch.setattr(scoring, "seat_is_free", seat.is_free)
+    return seat
+
+
+def test_a_student_is_loaded_while_the_teacher_writes(
+    world: World, empty_seat: StudentSeat
+) -> None:
+    run = world.run(2)
+    score_now(run)
+    loaded = empty_seat.student
+    assert loaded is not None
+    assert standings(run) == [("reflect_instruction", "ready")] * 2
+    world.student.max_length = 99
+    score_now(world.run(2))
+    assert empty_seat.student is loaded, "it makes room for another only where that has work"
+
+
+def test_a_student_that_cannot_be_loaded_pauses_the_run_before_the_teacher_has_written(
+    world: World, empty_seat: StudentSeat, tmp_path: Path
+) -> None:
+    copy = tmp_path / "student"
+    shutil.copytree(world.student.path, copy)
+    world.student.path = str(copy)
+    run = world.run(2)
+    shutil.rmtree(copy)
+    score_now(run)
+    assert "There is no student" in reload(run).notice
 
 
 def test_a_student_that_was_trained_meanwhile_pauses_the_run(run: Run) -> None:

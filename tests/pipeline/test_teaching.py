@@ -118,7 +118,9 @@ def test_a_young_run_begins_with_few_pairs_until_one_can_be_reviewed(taught_worl
     Endpoint.objects.update(max_concurrency=8)
     taught_world.endpoint.refresh_from_db()
     run = taught_world.run(10)
-    assert looking.look_at(run).share == 2
+    assert looking.look_at(run).share == 1
+    RunSample.objects.filter(run=run, position=0).update(stage="reflect_response")
+    assert looking.look_at(run).share == 2, "it waits for none that began after it"
     RunSample.objects.filter(run=run, position=0).update(stage="done", state="done")
     assert looking.look_at(run).share == 8
     RunSample.objects.filter(run=run).update(stage="reflect_instruction", state="ready")

@@ -41,7 +41,7 @@ def test_a_run_has_every_sample_in_order(
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         run = world.run(5)
-    assert wakes == [("refinement.teach", run.pk)]
+    assert wakes == [("refinement.teach", run.pk), ("refinement.score", run.pk)]
     rows = RunSample.objects.filter(run=run).order_by("position")
     assert [row.sample for row in rows] == list(run.dataset.samples.all())
     assert standings(run) == [("reflect_instruction", "ready")] * 5
