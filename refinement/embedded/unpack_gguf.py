@@ -6,18 +6,23 @@ A program of its own, so that the one that needs the model does not have to load
 from __future__ import annotations
 
 import argparse
+from functools import cache
 from pathlib import Path
 
 
 def unpack(source: Path, target: Path) -> None:
     """Write weights, configuration and tokenizer of ``source`` to the folder ``target``."""
-    import torch  # after the arguments are known to be right
+    import gguf  # after the arguments are known to be right
+    import torch
     from transformers import (
         AutoModelForCausalLM,
         AutoTokenizer,
         GgufConfig,
     )
 
+    # transformers reads the file three times and makes the table of names once for each tensor.
+    for name in ("GGUFReader", "get_tensor_name_map"):
+        setattr(gguf, name, cache(getattr(gguf, name)))
     place = {"gguf_file": source.name, "local_files_only": True}
     model = AutoModelForCausalLM.from_pretrained(
         str(source.parent),
