@@ -40,7 +40,7 @@ def resume_run(*, run: Run) -> None:
             )
         audit.record("run.resumed", run)
         policies.retry_changes(run=run)
-        _wake_workers(run.pk)
+        wake_workers(run.pk)
 
 
 def cancel_run(*, run: Run) -> None:
@@ -111,7 +111,7 @@ def retry_failed(*, run: Run, run_sample: RunSample | None = None, reason: str =
             raise ServiceError(gettext("Nothing to retry: no sample has failed here."))
         _change(run, Status.RUNNING, from_=[Status.COMPLETE], finished_at=None, cut_applied=False)
         audit.record("run.retried", run, samples=count)
-        _wake_workers(run.pk)
+        wake_workers(run.pk)
     return count
 
 
@@ -169,6 +169,7 @@ def _status(run: Run) -> str:
     return str(Status(status).label).lower()
 
 
-def _wake_workers(run_id: int) -> None:
+def wake_workers(run_id: int) -> None:
+    """Call a teacher's and a student's worker to the run, once this is committed."""
     wake("refinement.teach", run_id)
     wake("refinement.score", run_id)

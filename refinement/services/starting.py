@@ -15,10 +15,10 @@ from refinement.method.prompt_set import DEFAULT, RULES, PromptSet, problems
 from refinement.models import Dataset, Run, RunSample, Sample
 from refinement.services import audit, policies
 from refinement.services.budget import check_budget
-from refinement.services.dispatch import wake
 from refinement.services.errors import ServiceError
 from refinement.services.given import begin_with_given
 from refinement.services.models_registry import missing_key, student_spec, teacher_spec
+from refinement.services.runs import wake_workers
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -87,8 +87,7 @@ def start_run(
         if dataset.given_rewrites.exists() or not teacher.base_url:
             begin_with_given(run)
         audit.record("run.started", run, user=user)
-        wake("refinement.teach", run.pk)
-        wake("refinement.score", run.pk)  # the student is loaded while the teacher writes
+        wake_workers(run.pk)  # the student is loaded while the teacher writes
     return run
 
 
