@@ -11,6 +11,8 @@ class Project(models.Model):
     members = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="projects"
     )
+    # Whose role ``selectors.access`` found when it read this row, and which: asked once a request.
+    role_known: tuple[int, str] | None = None
 
     class Meta:
         ordering = ("-created_at", "-id")

@@ -30,9 +30,11 @@ def role_of(user: "User | AnonymousUser", project: Project) -> Role | None:
     """The role of a person in a project; ``None`` for a stranger."""
     if not user.is_authenticated:
         return None
-    role = (
-        Membership.objects.filter(project=project, user=user).values_list("role", flat=True).first()
-    )
+    if project.role_known and project.role_known[0] == user.pk:
+        role: str | None = project.role_known[1]
+    else:
+        found = Membership.objects.filter(project=project, user=user)
+        role = found.values_list("role", flat=True).first()
     return next((known for known in ROLE_ORDER if known == role), None)
 
 
@@ -108,8 +110,9 @@ def export_for(
 
 def _require(user: "User | AnonymousUser", project: Project, at_least: Role) -> None:
     role = role_of(user, project)
-    if role is None:
+    if role is None or user.pk is None:
         raise NoAccess("Not a member of this project.")
+    project.role_known = (user.pk, role)
     if ROLE_ORDER.index(role) < ROLE_ORDER.index(at_least):
         raise PermissionDenied(
             f"This needs the role of {at_least} in “{project.name}”; yours is {role}. "

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def plan_of(run: Run) -> ReviewPlan:
     """The plan of a run; where nobody made one, an unsaved one with the defaults."""
-    return ReviewPlan.objects.filter(run=run).first() or ReviewPlan(run=run)
+    try:
+        return run.review_plan  # read with the run, or read now
+    except ReviewPlan.DoesNotExist:
+        return ReviewPlan(run_id=run.pk)
 
 
 def reviewers_of(project: Project) -> list[User]:

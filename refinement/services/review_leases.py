@@ -21,8 +21,10 @@ from refinement.selectors.queue import Show, next_pairs
 from refinement.selectors.review_sharing import open_for, plan_of, unheld
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
+
+    from django.db.models import QuerySet
 
     from refinement.models import ReviewPlan, Run, User
     from refinement.selectors.queue import QueueFilter
@@ -64,10 +66,34 @@ def claim_next(
     return None
 
 
-def hold(*, run_sample: RunSample, user: User, ahead: bool = False) -> None:
-    """Take or renew the lease of the pair on screen; the oldest ones of the person end."""
-    mine = ReviewLease.objects.filter(run_id=run_sample.run_id, user=user)
-    _hold(run_sample.run_id, run_sample.pk, user, list(mine.order_by(*_LATEST)), ahead=ahead)
+def hold(*, run_sample: RunSample, user: User) -> list[ReviewLease]:
+    """Take or renew the lease of the pair on screen; the oldest ones of the person end.
+
+    Returns who else has the pair open, as ``others_at``.
+    """
+    leases = _leases(run_sample.run_id, run_sample.pk, user).select_related("user")
+    mine, others = _parted(leases, user)
+    _hold(run_sample.run_id, run_sample.pk, user, mine, ahead=False)
+    now = timezone.now()
+    there = [lease for lease in others if lease.expires_at > now and not lease.ahead]
+    return sorted(there, key=lambda lease: lease.user.username)
+
+
+def _leases(run_id: int, run_sample_id: int, user: User) -> QuerySet[ReviewLease]:
+    """Everybody's of the pair, and the person's of the run, the latest first."""
+    mine = Q(run_id=run_id, user=user)
+    return ReviewLease.objects.filter(Q(run_sample_id=run_sample_id) | mine).order_by(*_LATEST)
+
+
+def _parted(
+    leases: Iterable[ReviewLease], user: User
+) -> tuple[list[ReviewLease], list[ReviewLease]]:
+    """The person's, and those of others."""
+    mine: list[ReviewLease] = []
+    others: list[ReviewLease] = []
+    for lease in leases:
+        (mine if lease.user_id == user.pk else others).append(lease)
+    return mine, others
 
 
 def _hold(
@@ -159,19 +185,11 @@ class Claim:
         The leases are read by a later statement than the one that locked: on PostgreSQL only that
         one sees what was committed meanwhile.
         """
-        leases = self._leases(pair_id)
-        others = [lease for lease in leases if lease.user_id != self.user.pk]
+        mine, others = _parted(_leases(self.plan.run_id, pair_id, self.user), self.user)
         if self._held(others) >= self.plan.reviewers_per_pair - opinions:
             return False
-        mine = [lease for lease in leases if lease.user_id == self.user.pk]
         _hold(self.plan.run_id, pair_id, self.user, mine, ahead=self.ahead)
         return True
-
-    def _leases(self, pair_id: int) -> list[ReviewLease]:
-        """Everybody's of the pair, and the person's of the run, the latest first."""
-        mine = Q(run_id=self.plan.run_id, user=self.user)
-        found = ReviewLease.objects.filter(Q(run_sample_id=pair_id) | mine)
-        return list(found.order_by(*_LATEST))
 
     def _held(self, others: Sequence[ReviewLease]) -> int:
         """How many others have the pair; those who only fetched it lose it where it is taken."""

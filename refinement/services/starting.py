@@ -60,34 +60,29 @@ def start_run(
     fingerprint = _fingerprint(student)
     policies.check_policy(policy)
     check_budget(tokens=budget_tokens, cost=budget_cost)
-    with transaction.atomic():
-        run = Run.objects.create(
-            project=project,
-            dataset=dataset,
+    run = Run(
+        project=project,
+        dataset=dataset,
+        teacher=teacher,
+        student=student,
+        name=(name.strip() or f"{dataset.name} by {teacher.name}")[:200],
+        config=run_config(
             teacher=teacher,
             student=student,
-            name=(name.strip() or f"{dataset.name} by {teacher.name}")[:200],
-            config=run_config(
-                teacher=teacher,
-                student=student,
-                policy=policy,
-                protocol=protocol,
-                template=template,
-                prompts=prompts,
-                reuse=reuse,
-            ),
-            budget_tokens=budget_tokens,
-            budget_cost=budget_cost,
-            priority=priority,
-            notice=missing_key(teacher),
-            student_fingerprint=fingerprint,
-            created_by=user,
-        )
-        _add_samples(run, limit)
-        if dataset.given_rewrites.exists() or not teacher.base_url:
-            begin_with_given(run)
-        audit.record("run.started", run, user=user)
-        wake_workers(run.pk)  # the student is loaded while the teacher writes
+            policy=policy,
+            protocol=protocol,
+            template=template,
+            prompts=prompts,
+            reuse=reuse,
+        ),
+        budget_tokens=budget_tokens,
+        budget_cost=budget_cost,
+        priority=priority,
+        notice=missing_key(teacher),
+        student_fingerprint=fingerprint,
+        created_by=user,
+    )
+    _begin(run, limit)
     return run
 
 
@@ -123,6 +118,16 @@ def check_prompts(prompts: PromptSet) -> None:
 
 
 # -- Helpers --------------------------------------------------------------------------------------
+def _begin(run: Run, limit: int | None) -> None:
+    with transaction.atomic():
+        run.save()
+        _add_samples(run, limit)
+        if run.dataset.given_rewrites.exists() or not run.teacher.base_url:
+            begin_with_given(run)
+        audit.record("run.started", run, user=run.created_by)
+        wake_workers(run.pk)  # the student is loaded while the teacher writes
+
+
 def _check_dataset(project: Project, dataset: Dataset) -> None:
     if dataset.project_id != project.pk:
         raise ServiceError(

@@ -38,21 +38,7 @@ def start_trial(
 
     Raises ServiceError.
     """
-    if dataset.project_id != project.pk:
-        raise ServiceError(
-            gettext("This dataset belongs to another project: choose one of this project.")
-        )
-    if not 1 <= len(positions) <= MOST_SAMPLES:
-        raise ServiceError(
-            gettext("A trial takes from 1 to %(most_samples)s pairs.")
-            % {"most_samples": MOST_SAMPLES}
-        )
-    found = set(dataset.samples.filter(position__in=positions).values_list("position", flat=True))
-    if missing := [position for position in positions if position not in found]:
-        raise ServiceError(
-            gettext("This dataset has no pair %(missing)s: choose a smaller number.")
-            % {"missing": missing[0] + 1}
-        )
+    _check_pairs(project, dataset, positions)
     check_prompts(prompts)
     config = {
         "teacher": teacher_spec(teacher, protocol=protocol).as_dict(),
@@ -78,3 +64,21 @@ def positions_to_measure(dataset: Dataset, limit: int | None = None) -> list[int
     total = min(limit or dataset.sample_count, dataset.sample_count)
     count = min(MEASURED_SAMPLES, total)
     return [(2 * number + 1) * total // (2 * count) for number in range(count)]
+
+
+def _check_pairs(project: Project, dataset: Dataset, positions: Sequence[int]) -> None:
+    if dataset.project_id != project.pk:
+        raise ServiceError(
+            gettext("This dataset belongs to another project: choose one of this project.")
+        )
+    if not 1 <= len(positions) <= MOST_SAMPLES:
+        raise ServiceError(
+            gettext("A trial takes from 1 to %(most_samples)s pairs.")
+            % {"most_samples": MOST_SAMPLES}
+        )
+    found = set(dataset.samples.filter(position__in=positions).values_list("position", flat=True))
+    if missing := [position for position in positions if position not in found]:
+        raise ServiceError(
+            gettext("This dataset has no pair %(missing)s: choose a smaller number.")
+            % {"missing": missing[0] + 1}
+        )

@@ -130,7 +130,7 @@ def normal(value: Decimal) -> str:
 
 def local(value: float, digits: int) -> str:
     """A number as the reader's language writes it, rounded (Django's own formats cut off)."""
-    return number_format(Decimal(f"{value:.{digits}f}"), digits, force_grouping=True)
+    return number_format(f"{value:.{digits}f}", digits, force_grouping=True)
 
 
 @register.filter

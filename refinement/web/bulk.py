@@ -27,6 +27,7 @@ from refinement.services.saved_views import forget_view, save_view
 from refinement.web.http import Request, live, live_response
 from refinement.web.queue_panel import in_words
 from refinement.web.review_state import RoomState
+from refinement.web.review_ways import pair_for
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -245,9 +246,7 @@ def forget(request: Request, run_id: int, view_id: int) -> HttpResponse:
 
 @require_POST
 def flag(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
-    run_sample = access.run_sample_for(request.user, run_sample_id, at_least="reviewer")
-    if run_sample.run_id != run_id:
-        raise access.NoAccess(gettext("No such pair in this run."))
+    run_sample = pair_for(request, run_id, run_sample_id, at_least="reviewer")
     flagged = toggle_flag(run_sample=run_sample, user=request.user)
     said = (
         gettext("Flagged pair %(number)s.")

@@ -22,6 +22,8 @@ from refinement.templatetags.refinement_ui import mid_sentence
 from refinement.web.policy_words import in_words as policy_in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.utils.safestring import SafeString
 
     from refinement.models import Run
@@ -85,47 +87,22 @@ class Chip:
 
 def panel(run: Run, queue: QueueFilter, *, layout: str = "") -> dict[str, Any]:
     """What ``review/_narrow.html`` shows, in two queries."""
-    reviewers = reviewer_names(run.project)
-    ranges = dict(queue.ranges)
-    views = list(SavedView.objects.filter(project=run.project_id))
     address = reverse("review", args=[run.pk])
     more = {"view": layout} if layout else {}
+    cleared = QueueFilter(show=queue.show, order=queue.order)
     return {
         "queue": queue,
         "chips": _chips(queue, address, more),
-        "clear_url": _link(
-            address, replace(QueueFilter(), show=queue.show, order=queue.order), more
-        ),
-        "selects": [
-            _select("verdict", gettext("Verdict"), VERDICTS, queue.verdict),
-            _select("decision", gettext("Decision"), DECISIONS, queue.decision),
-            _select(
-                "reviewer",
-                gettext("Decided by"),
-                dict(zip(reviewers, reviewers, strict=True)),
-                queue.reviewer,
-            ),
-            _select("phase", gettext("The student took"), PHASES, str(queue.phase or "")),
-            _select(
-                "flag", gettext("Marks"), {flag: FLAG_WORDS[flag] for flag in FLAGS}, queue.flag
-            ),
-        ],
-        "ranges": [
-            {
-                "name": name,
-                "label": SCORE_WORDS[name],
-                "low": _number(ranges[name].low) if name in ranges else "",
-                "high": _number(ranges[name].high) if name in ranges else "",
-            }
-            for name in SCORES
-        ],
+        "clear_url": _link(address, cleared, more),
+        "selects": _selects(queue, reviewer_names(run.project)),
+        "ranges": _ranges(queue),
         "saved_views": [
             {
                 "view": view,
                 "url": f"{address}?{urlencode(view.query)}",
                 "current": view.query == queue.as_query(),
             }
-            for view in views
+            for view in SavedView.objects.filter(project=run.project_id)
         ],
         "query": urlencode(queue.as_query()),
     }
@@ -135,6 +112,34 @@ def in_words(queue: QueueFilter) -> str:
     """A filter as the end of a sentence: "undecided, IFD from 0.5"."""
     shown = mid_sentence(gettext(SHOWS[queue.show]))
     return ", ".join([shown, *(words for words, _ in _narrowings(queue))])
+
+
+def _selects(queue: QueueFilter, reviewers: Iterable[str]) -> list[dict[str, Any]]:
+    names = {name: name for name in reviewers}
+    flags = {flag: FLAG_WORDS[flag] for flag in FLAGS}
+    return [
+        _select("verdict", gettext("Verdict"), VERDICTS, queue.verdict),
+        _select("decision", gettext("Decision"), DECISIONS, queue.decision),
+        _select("reviewer", gettext("Decided by"), names, queue.reviewer),
+        _select("phase", gettext("The student took"), PHASES, str(queue.phase or "")),
+        _select("flag", gettext("Marks"), flags, queue.flag),
+    ]
+
+
+def _ranges(queue: QueueFilter) -> list[dict[str, str]]:
+    wanted = dict(queue.ranges)
+    found = []
+    for name in SCORES:
+        bounds = wanted.get(name)
+        found.append(
+            {
+                "name": name,
+                "label": SCORE_WORDS[name],
+                "low": _number(bounds.low) if bounds else "",
+                "high": _number(bounds.high) if bounds else "",
+            }
+        )
+    return found
 
 
 def _select(name: str, label: str, words: dict[Any, str], chosen: str) -> dict[str, Any]:

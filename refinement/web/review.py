@@ -193,9 +193,9 @@ def _room(
 ) -> HttpResponse:
     state = RoomState.from_query(request.GET)
     role = access.role_of(request.user, run_sample.run.project)
-    if role in ("reviewer", "owner"):
-        hold(run_sample=run_sample, user=request.user)
-    context = room_context(request.user, role, run_sample, state, happened)
+    may_decide = role in ("reviewer", "owner")
+    others = hold(run_sample=run_sample, user=request.user) if may_decide else []
+    context = room_context(request.user, role, run_sample, state, happened, others)
     fragment = "review/_blind.html" if context["blind"] else "review/_room.html"
     response = _answer(request, context, fragment, status=status)
     if request.htmx:

@@ -51,7 +51,8 @@ def fetch(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
         return HttpResponse(status=204)
     pair = whole_pairs().get(pk=found)
     role = access.role_of(request.user, run_sample.run.project)
-    context = room_context(request.user, role, pair, state.for_another, Happened())
+    others = others_at(pair, request.user)
+    context = room_context(request.user, role, pair, state.for_another, Happened(), others)
     fragment = "review/_blind.html" if context["blind"] else "review/_room.html"
     return render(request, fragment, context | {"alone": True})
 

@@ -22,7 +22,9 @@ from refinement.web.review_timeline import timeline_of
 from refinement.web.review_tokens import token_texts
 
 if TYPE_CHECKING:
-    from refinement.models import Run, RunSample, User
+    from collections.abc import Sequence
+
+    from refinement.models import ReviewLease, Run, RunSample, User
     from refinement.selectors import access
     from refinement.selectors.review import PairView, Version
     from refinement.web.review_happened import Happened
@@ -36,8 +38,12 @@ def room_context(
     run_sample: RunSample,
     state: RoomState,
     happened: Happened,
+    others: Sequence[ReviewLease],
 ) -> dict[str, Any]:
-    """All that ``review/_room.html`` (or ``_blind.html``) shows of one pair."""
+    """All that ``review/_room.html`` (or ``_blind.html``) shows of one pair.
+
+    ``others`` have it open too.
+    """
     view = pair_view(run_sample)
     run = view.run_sample.run
     plan = plan_of(run)
@@ -45,6 +51,7 @@ def room_context(
     may_decide = role in ("reviewer", "owner")
     common = {
         **sharing_context(view, user, role, plan),
+        "others": others,
         "pair": view.run_sample,
         "seen": view.decision.pk if view.decision else 0,
         "may_decide": may_decide,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from refinement.selectors.blind import is_blind, letter_of, sides_of, visible_opinions
 from refinement.selectors.opinions import current_opinions, last_opinion, outcome_of
-from refinement.selectors.review_sharing import others_at
 from refinement.web.review_blind import said_blind
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ def sharing_context(
     return {
         "plan": plan,
         "several": several,
-        "others": others_at(pair, user) if may_decide else [],
         "opinions": [Said(o, _words(o, sides), o.user_id == user.pk) for o in visible],
         "opinions_given": len(given),
         "opinions_hidden": len(given) - len(visible),

@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from refinement.models import RunSample
 from refinement.selectors import access
-from refinement.selectors.review_sharing import others_at
 from refinement.services.errors import ServiceError
 from refinement.services.opinions import withdraw_opinion
 from refinement.services.review_leases import hold
 from refinement.web.review import show_pair
 from refinement.web.review_happened import Toast
+from refinement.web.review_ways import pair_for
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 @never_cache
 def presence(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     """Renew the lease of the pair on screen and say who else is there."""
-    run_sample = access.run_sample_for(request.user, run_sample_id, at_least="reviewer")
-    if run_sample.run_id != run_id:
-        raise access.NoAccess(gettext("No such pair in this run."))
-    hold(run_sample=run_sample, user=request.user)
-    others = others_at(run_sample, request.user)
+    run_sample = pair_for(request, run_id, run_sample_id, at_least="reviewer")
+    others = hold(run_sample=run_sample, user=request.user)
     context = {"run": run_sample.run, "pair": run_sample, "others": others, "may_decide": True}
     return render(request, "review/_presence.html", context)
 

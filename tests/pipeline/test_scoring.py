@@ -159,13 +159,20 @@ def test_an_unscorable_candidate_never_wins(world: World) -> None:
     assert standings(run) == [("reflect_response", "ready")]
 
 
-def test_a_student_that_is_gone_pauses_the_run(world: World, tmp_path: Path) -> None:
+@pytest.fixture
+def run_without_student(world: World, tmp_path: Path) -> Run:
+    """Two samples, none before the student yet; its files were deleted after the start."""
     copy = tmp_path / "student"
     shutil.copytree(world.student.path, copy)
     world.student.path = str(copy)
     run = world.run(2)
-    rewrite(run, "instruction")
     shutil.rmtree(copy)
+    return run
+
+
+def test_a_student_that_is_gone_pauses_the_run(run_without_student: Run) -> None:
+    run = run_without_student
+    rewrite(run, "instruction")
     score_now(run)
     run = reload(run)
     assert run.status == Run.Status.PAUSED
@@ -196,15 +203,10 @@ def test_a_student_is_loaded_while_the_teacher_writes(
 
 
 def test_a_student_that_cannot_be_loaded_pauses_the_run_before_the_teacher_has_written(
-    world: World, empty_seat: StudentSeat, tmp_path: Path
+    run_without_student: Run, empty_seat: StudentSeat
 ) -> None:
-    copy = tmp_path / "student"
-    shutil.copytree(world.student.path, copy)
-    world.student.path = str(copy)
-    run = world.run(2)
-    shutil.rmtree(copy)
-    score_now(run)
-    assert "There is no student" in reload(run).notice
+    score_now(run_without_student)
+    assert "There is no student" in reload(run_without_student).notice
 
 
 def test_a_student_that_was_trained_meanwhile_pauses_the_run(run: Run) -> None:

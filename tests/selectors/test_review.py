@@ -153,7 +153,7 @@ def test_reading_a_pair_costs_the_same_whatever_happened_to_it(
         assert view.tokens
         assert all(comment.user.username for comment in view.comments)
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         read()
     for number in range(5):
         edit = Pair(instruction="Say it.", response=f"{number}")
@@ -161,7 +161,7 @@ def test_reading_a_pair_costs_the_same_whatever_happened_to_it(
         record_decision(run_sample=pair, user=room.owner, action="drop")
         undo_decision(run_sample=pair, user=room.owner)
         add_comment(run_sample=pair, user=room.viewer, text="Again?")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         read()
 
 
