@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import subprocess
@@ -46,7 +45,7 @@ from refinement.models import (  # noqa: E402
     Sample,
     Student,
 )
-from refinement.pipeline.teaching import YOUNG_OBJECTS, teach  # noqa: E402
+from refinement.pipeline.teaching import teach  # noqa: E402
 from refinement.services.dispatch import delivered_to  # noqa: E402
 from refinement.services.starting import run_config  # noqa: E402
 
@@ -60,7 +59,6 @@ def spec_for(url: str, concurrency: int) -> TeacherSpec:
 
 async def client_rate(url: str, concurrency: int, seconds: float) -> tuple[float, float]:
     """Questions a second after the warm-up, and CPU milliseconds of each."""
-    gc.set_threshold(YOUNG_OBJECTS)  # as in the worker
     teacher = Teacher(spec_for(url, concurrency))
     answered: list[float] = []
     ends = time.monotonic() + WARM_UP_SECONDS + seconds

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import time
 from enum import Enum
@@ -45,9 +44,6 @@ SLICE_SECONDS = 300.0  # then other runs get their turn
 GRACE_SECONDS = 4.0  # for questions under way when the worker is told to stop
 STUDENT_WAKE_SECONDS = 1.0  # at most one message in this time, however many samples move on
 RETRY_FIRST_SECONDS = 5.0
-# Objects made before Python looks for cycles among the youngest: with hundreds of questions under
-# way its 700 are all in use, and looking in vain takes a sixth of the time.
-YOUNG_OBJECTS = 50_000
 WORTH_A_CLAIM = 32  # of a share: fewer free places wait for more, until the next tick
 
 desks = Desks()
@@ -64,7 +60,6 @@ def teach(run_id: int, *, stopping: threading.Event, slice_seconds: float = SLIC
     run = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING).first()
     if run is None or stopping.is_set():
         return
-    gc.set_threshold(YOUNG_OBJECTS)  # of the whole process, which has little else to do
     asyncio.run(_teach(run, stopping, slice_seconds))
     runs.complete_if_finished(run_id=run_id)
 

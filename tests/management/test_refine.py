@@ -19,7 +19,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from refinement.management.progress import duration, progress_line
-from refinement.models import Project
+from refinement.models import Project, Run
 from refinement.selectors.runs import run_progress
 from refinement.services.models_registry import create_endpoint
 from tests.environment import REPOSITORY
@@ -169,26 +169,32 @@ def test_a_run_that_cannot_go_on_says_why_in_a_sentence(desk: Desk) -> None:
     assert "Traceback" not in err
 
 
-@pytest.mark.processes
+# -- In this process ------------------------------------------------------------------------------
+def refine(*arguments: Any) -> tuple[str, str]:
+    """What it prints and what it says meanwhile. Raises CommandError."""
+    out, err = StringIO(), StringIO()
+    call_command("refine", *map(str, arguments), stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)  # its loops work in threads
 def test_a_budget_that_is_raised_and_a_second_round(desk: Desk) -> None:
-    every_pair = ("--any-response", "--max-ifd", "none", "--max-r-ifd", "none", "--limit", "3")
-    status, _, err = desk.run(*every_pair, "--budget-tokens", "200")
-    assert status == 1
-    assert "tokens are used" in err.splitlines()[-1]
-    assert desk.rows("teachercall") < 5 * 3
-    status, out, err = desk.run(*every_pair, "--budget-tokens", "10000000", "--rounds", "2")
-    assert status == 0, err
-    assert "Round 2 of 2 begins with the 3 pairs that run 1 kept." in err
-    assert desk.rows("run") == 2
+    command = [
+        *(desk.folder / "in.jsonl", "-o", desk.out, "--student", desk.student, "--limit", "3"),
+        *("--teacher", desk.teacher.base_url, "--teacher-model", "fake-teacher"),
+        *("--any-response", "--max-ifd", "none", "--max-r-ifd", "none"),
+    ]
+    with pytest.raises(CommandError, match="tokens are used"):
+        refine(*command, "--budget-tokens", "200")
+    first = Run.objects.get()
+    assert first.teacher_calls < 5 * 3
+    out, err = refine(*command, "--budget-tokens", "10000000", "--rounds", "2")
+    assert f"Round 2 of 2 begins with the 3 pairs that run {first.pk} kept." in err
+    second = Run.objects.exclude(pk=first.pk).get()
     manifest = json.loads((desk.folder / "out.manifest.json").read_text())
-    assert [earlier["run"] for earlier in manifest["rounds"]] == [1, 2]
+    assert [earlier["run"] for earlier in manifest["rounds"]] == [first.pk, second.pk]
     assert len(desk.out.read_text().splitlines()) == 3
     assert re.search(r"^samples +3$", out, re.MULTILINE)
-
-
-# -- In this process ------------------------------------------------------------------------------
-def refine(*arguments: Any) -> None:
-    call_command("refine", *map(str, arguments), stdout=StringIO(), stderr=StringIO())
 
 
 @pytest.fixture
