@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Of all that is not in a PromptSet: labels, examples, forms of replies, notes on bad replies.
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 LONGEST_PROMPT = 10_000  # characters
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

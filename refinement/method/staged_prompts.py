@@ -101,10 +101,10 @@ def rewrite_instruction(
     return _conversation(
         words.fill("rewrite_instruction", stand_alone=stand_alone(pair), criticism=criticism),
         [
-            (record(example.pair, response=False), NEW_INSTRUCTION_LABEL + example.new_instruction)
+            (_rewrite_record(example.pair), NEW_INSTRUCTION_LABEL + example.new_instruction)
             for example in EXAMPLES
         ],
-        record(shown, response=False),
+        _rewrite_record(shown),
     )
 
 
@@ -141,6 +141,11 @@ def _conversation(system: str, examples: list[tuple[str, str]], task: str) -> li
 
 def _criticise_record(pair: Pair) -> str:
     return f"{record(pair)}\n\nCriticise this instruction and this response."
+
+
+def _rewrite_record(pair: Pair) -> str:
+    """Without the last line a small teacher did the task instead, one time in two."""
+    return f"{record(pair, response=False)}\n\nWrite a better instruction. Do not answer it."
 
 
 def _criticise_response(pair: Pair) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from contextlib import asynccontextmanager, contextmanager
@@ -49,6 +50,7 @@ class StudentSeat:
         with self.lock:
             if self.student is None or self.spec != spec:
                 self.student = None  # first let go of the other one's memory
+                gc.collect()  # also where compiled layers hold each other: it is seldom looked for
                 self.student = Student.load(_on_this_machine(spec))
                 self.spec = spec
                 self.loaded_at = time.monotonic()

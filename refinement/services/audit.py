@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from refinement.models import AuditEvent, Dataset, Export, Project, Run, RunSample
+from refinement.models import AuditEvent, Dataset, Project, Run, RunSample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def record(
         who=known.get_username() if known else "",
         via=actor.via,
         address=actor.address,
-        project=_project_of(subject),
+        project_id=_project_of(subject),
         subject_type=subject._meta.model_name or "" if subject is not None else "",
         subject_id=subject.pk if subject is not None else None,
         subject=_name_of(subject)[:200],
@@ -98,16 +98,18 @@ def kind_of(action: str) -> AuditEvent.Kind:
     return _KINDS.get(action.partition(".")[0], Kind.CHANGED)
 
 
-def _project_of(subject: Model | None) -> Project | None:
+def _project_of(subject: Model | None) -> int | None:
+    """Its id: the row itself is read by nobody here."""
     match subject:
         case Project():
-            return subject
+            return subject.pk
         case Dataset() | Run():
-            return subject.project
+            return subject.project_id
         case RunSample():
-            return subject.run.project
+            return subject.run.project_id
         case _:
-            return getattr(subject, "project", None)
+            project: Project | None = getattr(subject, "project", None)
+            return project.pk if project else None
 
 
 def _name_of(subject: Model | None) -> str:
@@ -116,7 +118,5 @@ def _name_of(subject: Model | None) -> str:
             return ""
         case RunSample():
             return f"pair {subject.position + 1} of {subject.run.name}"
-        case Export():
-            return str(subject)
         case _:
             return str(subject)

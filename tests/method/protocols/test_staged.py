@@ -58,6 +58,16 @@ def test_the_teacher_sees_the_whole_record_and_its_own_criticism():
     assert "the same input" in rewrite.system
 
 
+def test_what_is_asked_for_stands_at_the_end_of_each_example_and_of_the_record():
+    script = Script(CRITICISM, LABELLED, NEW_RESPONSE)
+    on_instruction(script)
+    for asked in script.asked[:2]:
+        questions = [m["content"].splitlines()[-1] for m in asked.messages if m["role"] == "user"]
+        assert len(questions) > 1
+        assert set(questions) == {questions[-1]}
+        assert questions[-1].startswith(("Criticise this instruction", "Write a better instruct"))
+
+
 def test_the_new_instruction_is_answered_from_itself_and_its_input_alone():
     script = Script(CRITICISM, LABELLED, NEW_RESPONSE)
     on_instruction(script)
