@@ -250,6 +250,7 @@ def test_exit_codes(arguments: list[str], code: int, words: str, tmp_path: Path)
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_half_way_it_leaves_nothing(
     how: signal.Signals, tmp_path: Path, tiny_student_folder: Path

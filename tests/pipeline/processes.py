@@ -118,7 +118,7 @@ class Cluster:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain: {what}\n{self.logs()}"
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def _start(self, name: str, command: list[str], *, user: str | None = None) -> None:
         (self.folder / "data").mkdir(exist_ok=True)
