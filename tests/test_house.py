@@ -12,7 +12,7 @@ from django.template import engines
 from django.template.backends.django import DjangoTemplates
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("torch", "transformers", "openai", "datasets", "pandas", "huggingface_hub")
+HEAVY = ("torch", "transformers", "openai", "datasets", "pandas", "pyarrow", "huggingface_hub")
 
 
 PAGES = ("refinement.web.urls", "refinement.api.app")

@@ -107,10 +107,14 @@ def axe(page: Page, rules: list[str] | None) -> list[str]:
     options: dict[str, Any] = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = {"type": "rule", "values": rules}
-    found = Axe().run(page, options=options).response["violations"]
+    if not page.evaluate("'axe' in window"):  # once a page: it is half a megabyte
+        page.evaluate(Axe().axe_script)
+    violations = page.evaluate(
+        "(options) => axe.run(document, options).then((found) => found.violations)", options
+    )
     return [
         f"{violation['id']} at {node['target']}: {node['html'][:160]}"
-        for violation in found
+        for violation in violations
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"][:3]
     ]

@@ -32,7 +32,7 @@ def folder(tmp_path: Path, new_database: Path) -> Path:
     return tmp_path
 
 
-def test_it_starts_everything_mends_it_and_stops_all_of_it(tmp_path: Path) -> None:
+def test_it_starts_everything_mends_it_outlives_a_kill_and_stops_all_of_it(tmp_path: Path) -> None:
     with running(tmp_path, "up", "--no-teacher") as up:
         ready = up.wait_for("Ready at")
         assert f"http://127.0.0.1:{up.web_port}/" in ready
@@ -55,10 +55,18 @@ def test_it_starts_everything_mends_it_and_stops_all_of_it(tmp_path: Path) -> No
 
         children = up.children()
         assert len(children) >= 6  # broker, web and its worker, three workers, beat
+        if sys.platform == "linux":  # the one system that ends the children of the killed
+            up.process.kill()
+            up.process.wait()
+            assert wait_until_gone(children) == []
+
+    with running(tmp_path, "up", "--no-teacher") as again:  # with nothing in its way
+        again.wait_for("Ready at")
+        children = again.children()
         asked_at = time.monotonic()
-        up.process.send_signal(signal.SIGTERM)
-        assert "Stopped." in up.rest()
-        assert up.process.wait(1) == 0
+        again.process.send_signal(signal.SIGTERM)
+        assert "Stopped." in again.rest()
+        assert again.process.wait(1) == 0
         assert time.monotonic() - asked_at < 10
         assert wait_until_gone(children, seconds=0.1) == []
 
@@ -71,19 +79,6 @@ def wait_for_another(up: Command, before: psutil.Process, *words: str) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"no new process with {words}; its log: {up.log('teacher-worker.log')}")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills the children of the killed")
-def test_a_killed_supervisor_leaves_nothing_behind(folder: Path) -> None:
-    with running(folder, "up", "--no-teacher") as up:
-        up.wait_for("Ready at")
-        children = up.children()
-        up.process.kill()
-        up.process.wait()
-        assert wait_until_gone(children) == []
-
-    with running(folder, "up", "--no-teacher") as again:  # and nothing in the next one's way
-        again.wait_for("Ready at")
 
 
 def test_ctrl_c_while_it_starts_stops_it_quietly(folder: Path) -> None:

@@ -9,24 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from refinement.formats.writing.lines import json_line
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# A type: None (only nulls so far), MIXED, a key of _ARROW, ("list", type) or a dict of an object's
-# fields.
+# A type: None (only nulls so far), MIXED, "bool", "int", "long", "float", "text", ("list", type) or
+# a dict of an object's fields.
 Type = Any
 MIXED = "mixed"
-_ARROW = {
-    "bool": pa.bool_(),
-    "int": pa.int64(),
-    "long": pa.int64(),
-    "float": pa.float64(),
-    "text": pa.string(),
-}
 _EXACT = range(-(2**53), 2**53 + 1)  # whole numbers that a float can hold
 _INT64 = range(-(2**63), 2**63)
 _WIDER = {frozenset({"int", "float"}): "float", frozenset({"int", "long"}): "long"}
@@ -54,21 +43,12 @@ class Columns:
     @property
     def as_json(self) -> list[str]:
         """The columns that hold JSON, since their values are of several types."""
-        return [name for name, type_ in self._types.items() if _is_json(type_)]
+        return [name for name, type_ in self._types.items() if is_json(type_)]
 
-    def schema(self) -> pa.Schema:
-        return pa.schema([(name, _arrow(type_)) for name, type_ in self._types.items()])
-
-    def table(self, records: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-        """The records as columns of ``schema``. A field that is missing is null."""
-        as_json = set(self.as_json)
-        columns = []
-        for field in schema:
-            values = [record.get(field.name) for record in records]
-            if field.name in as_json:
-                values = [None if v is None else json_line(v).decode() for v in values]
-            columns.append(pa.array(values, type=field.type))
-        return pa.Table.from_arrays(columns, schema=schema)
+    @property
+    def types(self) -> dict[str, Type]:
+        """The type of each column, by its name."""
+        return dict(self._types)
 
 
 def type_of(value: Any) -> Type:
@@ -106,20 +86,10 @@ def merged(one: Type, other: Type) -> Type:
     return MIXED
 
 
-def _is_json(type_: Type) -> bool:
+def is_json(type_: Type) -> bool:
     """Whether a column cannot be typed. An object without fields is none that Parquet can hold."""
     if isinstance(type_, dict):
-        return not type_ or any(map(_is_json, type_.values()))
+        return not type_ or any(map(is_json, type_.values()))
     if isinstance(type_, tuple):
-        return _is_json(type_[1])
+        return is_json(type_[1])
     return bool(type_ == MIXED)
-
-
-def _arrow(type_: Type) -> pa.DataType:
-    if type_ is None or _is_json(type_):
-        return pa.string()
-    if isinstance(type_, dict):
-        return pa.struct([(key, _arrow(item)) for key, item in type_.items()])
-    if isinstance(type_, tuple):
-        return pa.list_(_arrow(type_[1]))
-    return _ARROW[type_]

@@ -14,8 +14,6 @@ import re
 import tempfile
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
-import pyarrow.parquet as pq
-
 from refinement.formats.writing.columns import Columns
 from refinement.formats.writing.lines import json_line, json_lines
 
@@ -113,15 +111,11 @@ class Parquet(_Table):
     suffix: ClassVar[str] = ".parquet"
 
     def close(self) -> None:
-        schema = self._columns.schema()
-        with (
-            self._waiting,
-            pq.ParquetWriter(
-                self._file, schema, compression="zstd", version="2.6", store_schema=False
-            ) as writer,
-        ):
-            for group in self._groups():
-                writer.write_table(self._columns.table(group, schema), row_group_size=ROW_GROUP)
+        from refinement.formats.writing.parquet import write_parquet
+
+        with self._waiting:
+            groups = self._groups()
+            write_parquet(self._file, self._columns.types, groups, row_group=ROW_GROUP)
 
 
 class Csv(_Table):
