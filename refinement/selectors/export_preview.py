@@ -89,6 +89,14 @@ def mean_figures(rows: QuerySet[RunSample, Any]) -> dict[str, float | None]:
     return rows.filter(KEPT).aggregate(**means)
 
 
+def count_unscorable(rows: QuerySet[RunSample, Any]) -> dict[str, int]:
+    """Of these run samples: the originals and the rewrites without a score."""
+    return rows.filter(scores__status="unscorable").aggregate(
+        originals=Count("scores", filter=Q(scores__candidate=None)),
+        rewrites=Count("scores", filter=Q(scores__candidate__isnull=False)),
+    )
+
+
 def _counted(groups: Iterable[tuple[Any, ...]]) -> SelectionCounts:
     counts = SelectionCounts()
     for source, reason, action, overrides, pairs in groups:

@@ -57,6 +57,7 @@ class Written:
     example: str
     fields: list[str]
     figures: dict[str, Any]
+    unscorable: dict[str, int]
 
     @property
     def rows(self) -> int:
@@ -127,7 +128,7 @@ def write_files(
 
 def _write(stream: ExportStream, folder: Path, on_progress: Callable[[int, int], None]) -> Written:
     options = stream.options
-    counts, figures = stream.counts(), stream.means()
+    counts, figures, unscorable = stream.counts(), stream.means(), stream.unscorable()
     total = counts.kept if options.include == "kept" else counts.total
     container = CONTAINERS[options.container]
     fields: dict[str, None] = {}
@@ -146,7 +147,9 @@ def _write(stream: ExportStream, folder: Path, on_progress: Callable[[int, int],
             on_progress(sum(part.written.rows for part in parts), total)
         files = [part.finish() for part in parts]
     on_progress(total, total)
-    return Written(counts, files, stream.left_out, stream.example, list(fields), figures)
+    return Written(
+        counts, files, stream.left_out, stream.example, list(fields), figures, unscorable
+    )
 
 
 def _disk_sentence(error: OSError, folder: Path) -> str:

@@ -19,6 +19,7 @@ from refinement.selectors.export_filter import matching
 from refinement.selectors.export_preview import (
     SelectionCounts,
     count_selection,
+    count_unscorable,
     mean_figures,
 )
 from refinement.selectors.preference import BEATEN_COLUMNS, beaten_response, with_beaten
@@ -96,6 +97,12 @@ class ExportStream:
     def means(self) -> dict[str, float | None]:
         """Over the kept pairs; without a run there are none."""
         return mean_figures(self._outcomes(self.run)) if self.run else {}
+
+    def unscorable(self) -> dict[str, int]:
+        """How many originals and rewrites the student could not score."""
+        if self.run is None:
+            return {}
+        return count_unscorable(self._narrowed(self.run.run_samples.using(self.using)))
 
     def _outcomes(self, run: Run) -> QuerySet[RunSample, Any]:
         return self._narrowed(outcome_rows(run, using=self.using))

@@ -7,12 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from django.db.models import Count, Q
 from django.utils import timezone
 
 from refinement.method.prompt_set import PromptSet
 from refinement.method.specs import PolicySpec, StudentSpec, TeacherSpec, same_model
-from refinement.models import Score
 from refinement.selectors.lineage import lineage
 from refinement.services.export_policy import with_policy
 
@@ -72,7 +70,7 @@ def _of_run(run: Run, written: Written) -> dict[str, Any]:
         "run": {"id": run.pk, "name": run.name, "status": run.status},
         "rounds": _rounds(run),
         **_settings(run),
-        "counts": _counts(run, written),
+        "counts": _counts(written),
         "means": {
             name.removeprefix("mean_"): value if value is None else round(value, 6)
             for name, value in written.figures.items()
@@ -135,16 +133,12 @@ def _settings(run: Run) -> dict[str, Any]:
     }
 
 
-def _counts(run: Run, written: Written) -> dict[str, Any]:
+def _counts(written: Written) -> dict[str, Any]:
     """Of the pairs that the filter leaves.
 
     ``kept``, ``dropped``, ``failed`` and ``unfinished`` together are ``total``.
     """
     counts = written.counts
-    unscorable = Score.objects.filter(run_sample__run=run, status="unscorable").aggregate(
-        originals=Count("id", filter=Q(candidate=None)),
-        rewrites=Count("id", filter=Q(candidate__isnull=False)),
-    )
     dropped = {
         reason: count
         for reason, count in sorted(counts.reasons.items())
@@ -161,7 +155,7 @@ def _counts(run: Run, written: Written) -> dict[str, Any]:
         "dropped_by_reason": dropped,
         "failed": counts.failed,
         "unfinished": counts.unfinished,
-        "unscorable": unscorable,
+        "unscorable": written.unscorable,
     }
 
 

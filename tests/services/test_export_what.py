@@ -10,12 +10,15 @@ import datasets as hf_datasets
 import pytest
 
 from refinement.method.pairs import Pair
-from refinement.models import Export
+from refinement.models import Export, Score
+from refinement.selectors.snapshot import snapshot
 from refinement.services import exports
 from refinement.services.decisions import record_decision
 from refinement.services.dispatch import delivered_to
 from refinement.services.errors import ServiceError
 from refinement.services.export_counts import count_leaving
+from refinement.services.export_options import ExportOptions
+from refinement.services.export_stream import ExportStream
 from refinement.services.exports import (
     cancel_export,
     create_export,
@@ -88,6 +91,24 @@ def test_the_queues_filter_narrows(room: Room, tmp_path: Path) -> None:
     manifest, records = leave(room, tmp_path / "out", filter={"show": "decided"})
     assert [record["instruction"] for record in records] == ["Question 1"]
     assert manifest["counts"]["total"] == 1
+
+
+def test_unscorable_texts_are_those_of_the_filter_and_of_the_moment(
+    room: Room, tmp_path: Path
+) -> None:
+    many(room, 3)
+    for pair in room.pairs[:2]:
+        Score.objects.filter(run_sample=pair).update(status="unscorable")
+    record_decision(run_sample=room.pairs[1], user=room.reviewer, action="original")
+    manifest, _ = leave(room, tmp_path / "decided", filter={"show": "decided"})
+    assert manifest["counts"]["unscorable"] == {"originals": 1, "rewrites": 1}
+    with snapshot() as using:
+        stream = ExportStream(room.run.dataset, room.run, ExportOptions(), using)
+        assert stream.unscorable() == {"originals": 2, "rewrites": 2}
+        Score.objects.update(status="unscorable")
+        assert stream.unscorable() == {"originals": 2, "rewrites": 2}
+    manifest, _ = leave(room, tmp_path / "all")
+    assert manifest["counts"]["unscorable"] == {"originals": 3, "rewrites": 3}
 
 
 def test_duplicates_leave_once(room: Room, tmp_path: Path) -> None:
