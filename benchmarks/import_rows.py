@@ -45,6 +45,8 @@ def write_file(path: Path, rows: int) -> None:
                 "output": " ".join(chance.choices(WORDS, k=60)),
             }
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # or the system does it half a minute later, amid the import
 
 
 # -- What runs in processes of its own ------------------------------------------------------------

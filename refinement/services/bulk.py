@@ -5,16 +5,45 @@ A model object for each of a million rows costs more than the reading and writin
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.db import Error, connection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from django.db import models
 
     from refinement.models import Dataset
+
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def written_out_steadily() -> Iterator[None]:
+    """PostgreSQL hands what it writes to the disk every half megabyte.
+
+    Left to the system that happens after half a minute and all at once, and for up to a second
+    everybody's commit waits behind it.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET backend_flush_after = '512kB'")
+    except Error as error:  # the server's system has no way to ask for it
+        logger.info("written out as the system likes: %s", error)
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(Error), connection.cursor() as cursor:
+            cursor.execute("RESET backend_flush_after")
 
 
 def insert_rows(

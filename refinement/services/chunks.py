@@ -1,11 +1,13 @@
 """A file that arrives in chunks, and goes on where it stopped: after a lost connection, a reload of
 the page, or a restart of the server.
 
-The database says how much of it counts; what a killed request wrote beyond that is overwritten.
+The database says how much of it counts, and only what is on the disk does; what a killed request
+wrote beyond that is overwritten.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from refinement.models import Dataset, Upload
 from refinement.services import audit
 from refinement.services.datasets import clean_filename, clean_name, new_place
 from refinement.services.errors import ServiceError
+from refinement.services.on_disk import sync
 from refinement.services.uploads import disk_sentence, refuse_too_large
 
 if TYPE_CHECKING:
@@ -123,6 +126,8 @@ def _write(path: Path, offset: int, body: Body, length: int) -> int:
                 break
             file.write(piece)
             written += len(piece)
+        file.flush()
+        os.fsync(file.fileno())
     return written
 
 
@@ -151,6 +156,7 @@ def finish_upload(*, upload: Upload, name: str = "") -> Dataset:
         )
         audit.record("dataset.uploaded", dataset, user=upload.user)
         part_of(upload).replace(target)  # last: it is undone by nothing
+        sync(target.parent)
     return dataset
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from refinement.selectors.snapshot import snapshot
 from refinement.services import export_policy
 from refinement.services.errors import ServiceError
 from refinement.services.export_stream import ExportStream
+from refinement.services.on_disk import Behind
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -71,16 +71,17 @@ class _Part:
         self.written = WrittenFile(f"{split}{container.suffix}", split)
         self._path = folder / self.written.name
         self._file: BinaryIO = self._path.open("xb")
+        self._behind = Behind(self._file)
         self._container = container(self._file, scratch=folder)
 
     def write(self, records: list[dict[str, Any]]) -> None:
         self._container.write(records)
+        self._behind.written()
         self.written.rows += len(records)
 
     def finish(self) -> WrittenFile:
         self._container.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._behind.finish()
         self.close()
         self.written.notes = self._container.notes()
         with self._path.open("rb") as file:
@@ -89,6 +90,7 @@ class _Part:
         return self.written
 
     def close(self) -> None:
+        self._behind.stop()
         self._file.close()
 
 

@@ -20,7 +20,7 @@ from django.db.models import F
 from refinement.formats.errors import FormatError
 from refinement.formats.shape import LAST
 from refinement.models import Dataset, GivenRewrite, KeptRecord, RejectedRow, Sample
-from refinement.services.bulk import delete_rows, insert_rows
+from refinement.services.bulk import delete_rows, insert_rows, written_out_steadily
 from refinement.services.full_disk import disk_is_full
 from refinement.services.import_feed import ReaderDied, reading
 from refinement.services.import_reader import Found, Profile, ReadingTask
@@ -130,7 +130,10 @@ class Import:
 
     # -- Reading and writing ----------------------------------------------------------------------
     def _read(self) -> None:
-        with reading(self._task(), while_waiting=self._keep_lease) as messages:
+        with (
+            written_out_steadily(),
+            reading(self._task(), while_waiting=self._keep_lease) as messages,
+        ):
             for message in messages:
                 self._hear(message)
 

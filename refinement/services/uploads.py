@@ -5,25 +5,21 @@ from __future__ import annotations
 import errno
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.core.files import File
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext
 
 from refinement.services.errors import ServiceError
+from refinement.services.on_disk import Steady, sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from django.core.files import File
     from django.core.files.storage import Storage
-
-    BytesFile = File[bytes]
-else:
-    BytesFile = File
-
-CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +31,16 @@ class StoredUpload:
     size_bytes: int
 
 
-class _Measured(BytesFile):
+class _Measured(Steady):
     """Passes an upload's chunks on to the storage, counting and hashing them."""
 
-    def __init__(self, upload: File[bytes]) -> None:
-        super().__init__(upload.file, name=upload.name)
-        self._upload = upload
+    def __init__(self, upload: File[bytes], target: Path) -> None:
+        super().__init__(upload, target)
         self._hash = hashlib.sha256()
         self.size_bytes = 0
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        for chunk in self._upload.chunks(chunk_size or CHUNK_BYTES):
+        for chunk in super().chunks(chunk_size):
             self.size_bytes += len(chunk)
             refuse_too_large(self.size_bytes)
             self._hash.update(chunk)
@@ -65,9 +60,12 @@ def store_upload(upload: File[bytes], *, storage: Storage, place: str) -> Stored
     if not upload.size:
         raise ServiceError(gettext("The file is empty. Choose another one."))
     refuse_too_large(upload.size)
-    measured = _Measured(upload)
+    target = Path(storage.path(place))
+    measured = _Measured(upload, target)
     try:
         stored = storage.save(place, measured)
+        sync(target)
+        sync(target.parent)
     except OSError as error:
         storage.delete(place)
         raise ServiceError(disk_sentence(error)) from error

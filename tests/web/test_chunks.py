@@ -63,6 +63,24 @@ def test_a_file_arrives_in_chunks_and_becomes_a_draft(
     assert [path for path in files.rglob("*") if path.is_file()] == [files / dataset.file.name]
 
 
+def test_what_counts_is_on_the_disk(
+    client: Client, house: House, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = begin(client, house).json()
+    seen: list[tuple[int, int]] = []
+    fsync = os.fsync
+
+    def watched(handle: int) -> None:
+        counted = Upload.objects.values_list("received_bytes", flat=True)
+        seen.append((os.fstat(handle).st_size, *counted))
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", watched)
+    put(client, place["url"], 0, CONTENT[:1000])
+    put(client, place["url"], 1000, CONTENT[1000:])
+    assert seen == [(1000, 0), (len(CONTENT), 1000)]
+
+
 def test_the_same_file_goes_on_where_it_stopped(client: Client, house: House) -> None:
     place = begin(client, house).json()
     put(client, place["url"], 0, CONTENT[:700])

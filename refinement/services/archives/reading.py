@@ -6,7 +6,7 @@ import json
 import zipfile
 import zlib
 from contextlib import contextmanager
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from django.core.files import File
@@ -29,10 +29,10 @@ from refinement.services.archives.tables import (
     target,
 )
 from refinement.services.bulk_rows import Rows, reserve_ids
+from refinement.services.on_disk import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from django.db.models import Field, Model
 
@@ -218,6 +218,7 @@ class _Reading:
                 target_name = file.generate_filename(m.Dataset(), name)
                 storage = file.storage
                 stored = str(storage.save(target_name, File(source), max_length=file.max_length))
+                sync(Path(storage.path(stored)))
         except KeyError as error:
             raise ArchiveError(f"The archive lacks its part files/{place}.") from error
         self._stored.append(stored)
