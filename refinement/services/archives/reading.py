@@ -218,10 +218,10 @@ class _Reading:
                 target_name = file.generate_filename(m.Dataset(), name)
                 storage = file.storage
                 stored = str(storage.save(target_name, File(source), max_length=file.max_length))
-                sync(Path(storage.path(stored)))
         except KeyError as error:
             raise ArchiveError(f"The archive lacks its part files/{place}.") from error
         self._stored.append(stored)
+        sync(Path(storage.path(stored)))
         return stored
 
     def _remove_files(self) -> None:
