@@ -119,16 +119,19 @@ def _hold(
             ReviewLease.objects.filter(pk__in=others[LEASES_A_PERSON - 1 :]).delete()
 
 
-def take_up(*, run: Run, user: User, run_sample_id: int, queue: QueueFilter) -> RunSample | None:
-    """The pair that was fetched ahead, now on screen; ``None`` if it is no longer this person's."""
+def take_up(
+    *, run: Run, user: User, run_sample_id: int, queue: QueueFilter
+) -> tuple[RunSample, list[ReviewLease]] | None:
+    """The pair that was fetched ahead, now on screen, and who else has it open.
+
+    ``None`` if it is no longer this person's.
+    """
     pairs = RunSample.objects.filter(run=run, pk=run_sample_id)
     if queue.show is Show.UNDECIDED:
         mine = ReviewLease.objects.filter(user=user, expires_at__gt=timezone.now())
         pairs = pairs.filter(decision=None, review_leases__in=mine)
     pair = pairs.select_related("run__project").first()
-    if pair is not None:
-        hold(run_sample=pair, user=user)
-    return pair
+    return None if pair is None else (pair, hold(run_sample=pair, user=user))
 
 
 def release(*, run_sample: RunSample, user: User) -> None:

@@ -62,10 +62,12 @@ def catch_up(request: Request, state: RoomState, run: Any, toast: Toast) -> Http
     number = request.headers.get(HEADER, "")
     if not (request.htmx and number.isascii() and number.isdecimal()):
         return None
-    pair = take_up(run=run, user=request.user, run_sample_id=int(number), queue=state.queue)
-    if pair is None:
+    taken = take_up(run=run, user=request.user, run_sample_id=int(number), queue=state.queue)
+    if taken is None:
         return None
-    context = _around(request, pair, state.for_another) | {"happened": Happened(toasts=(toast,))}
+    pair, others = taken
+    context = _around(request, pair, state.for_another)
+    context |= {"others": others, "happened": Happened(toasts=(toast,))}
     response = render(request, "review/_caught_up.html", context)
     response[HEADER] = str(pair.pk)
     response["HX-Reswap"] = "none settle:0ms"
@@ -89,7 +91,6 @@ def _around(request: Request, pair: RunSample, state: RoomState) -> dict[str, An
         "blind": blind,
         "several": several,
         "may_decide": True,
-        "others": others_at(pair, request.user),
         "last_own": last_own_decision(run, request.user),
         "last_opinion": last_opinion(run, request.user) if several else None,
     }

@@ -105,7 +105,7 @@ class TestClaims:
         pk = claim_next(**mine, after=room.pairs[0], ahead=True)
         assert pk == room.pairs[1].pk
         assert take_up(run=room.run, user=room.owner, run_sample_id=pk, queue=QUEUE) is None
-        assert take_up(**mine, run_sample_id=pk) == room.pairs[1]
+        assert take_up(**mine, run_sample_id=pk) == (room.pairs[1], [])
         assert [x.user for x in others_at(room.pairs[1], room.owner)] == [room.reviewer]
         ReviewLease.objects.update(expires_at=timezone.now())
         assert take_up(**mine, run_sample_id=pk) is None
