@@ -40,14 +40,13 @@ def _reviewers(project: Project) -> QuerySet[User]:
     return able.order_by("username")
 
 
-def open_for(run: Run, user: User, plan: ReviewPlan, *, ahead_bars: bool = True) -> Q:
-    """The condition on pairs that "next" may give to a person, of those nobody decided.
+def open_for(run: Run, user: User, plan: ReviewPlan) -> Q:
+    """The condition on pairs that "next" may give to a person, of those nobody decided or holds.
 
-    Not those that enough others have open (``ahead_bars``: or fetched ahead), not those assigned to
-    others, and where several review a pair not those that the person has judged or that have all
-    their opinions.
+    Not those assigned to others, and where several review a pair not those that the person has
+    judged or that have all their opinions.
     """
-    fits = ~Q(pk__in=_taken(run, user, plan, ahead=ahead_bars))
+    fits = Q()
     assigned = Assignment.objects.filter(run_sample=OuterRef("pk"))
     if Assignment.objects.filter(run=run).exists():
         fits &= Q(Exists(assigned.filter(user=user))) | Q(~Exists(assigned))
@@ -57,8 +56,8 @@ def open_for(run: Run, user: User, plan: ReviewPlan, *, ahead_bars: bool = True)
     return fits
 
 
-def _taken(run: Run, user: User, plan: ReviewPlan, *, ahead: bool) -> list[int]:
-    """Pairs that as many others have open as there are opinions missing."""
+def taken(run: Run, user: User, plan: ReviewPlan, *, ahead: bool) -> list[int]:
+    """Pairs that as many others have open (``ahead``: or fetched ahead) as opinions are missing."""
     leases = ReviewLease.objects.filter(run=run, expires_at__gt=timezone.now()).exclude(user=user)
     held = (
         (leases if ahead else leases.filter(ahead=False))

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from refinement.models import ReviewLease, RunSample
 from refinement.selectors.queue import Show, next_pairs
-from refinement.selectors.review_sharing import open_for, plan_of, unheld
+from refinement.selectors.review_sharing import open_for, plan_of, taken, unheld
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,8 +55,10 @@ def claim_next(
     plan = plan_of(run)
     for takes_ahead in (False,) if ahead else (False, True):
         claim = Claim(user, plan, ahead=ahead, takes_ahead=takes_ahead)
-        for _ in range(_ROUNDS):
-            free = open_for(run, user, plan, ahead_bars=not takes_ahead)
+        for again in range(_ROUNDS):
+            free = open_for(run, user, plan)
+            if again:  # seldom are all of a lot held, and each is looked at when it is locked
+                free &= ~Q(pk__in=taken(run, user, plan, ahead=not takes_ahead))
             found = next_pairs(run, queue, after=after, within=free, limit=_BATCH)
             claimed = claim.first_of(found)
             if claimed is not None:

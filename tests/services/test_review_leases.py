@@ -16,6 +16,7 @@ from django.utils import timezone
 from refinement.models import Membership, ReviewLease, ReviewPlan, User
 from refinement.selectors.queue import QueueFilter, Show
 from refinement.selectors.review_sharing import others_at
+from refinement.services import review_leases
 from refinement.services.assignments import assign
 from refinement.services.decisions import record_decision
 from refinement.services.review_leases import (
@@ -52,6 +53,15 @@ class TestClaims:
         first = claim_next(run=room.run, user=room.reviewer, queue=QUEUE)
         second = claim_next(run=room.run, user=room.owner, queue=QUEUE)
         assert [first, second] == [pair.pk for pair in room.pairs[:2]]
+
+    def test_a_whole_lot_that_others_hold_is_passed_over(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(review_leases, "_BATCH", 2)
+        room = room_of(4)
+        for pair in room.pairs[:3]:
+            hold(run_sample=pair, user=room.owner)
+        assert claim_next(run=room.run, user=room.reviewer, queue=QUEUE) == room.pairs[3].pk
 
     def test_asking_again_gives_the_same_pair(self) -> None:
         room = room_of(2)
