@@ -7,7 +7,6 @@ wrote beyond that is overwritten.
 
 from __future__ import annotations
 
-import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -126,8 +125,7 @@ def _write(path: Path, offset: int, body: Body, length: int) -> int:
                 break
             file.write(piece)
             written += len(piece)
-        file.flush()
-        os.fsync(file.fileno())
+    sync(path)
     return written
 
 

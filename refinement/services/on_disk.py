@@ -10,19 +10,11 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from django.core.files import File
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
-    BytesFile = File[bytes]
-else:
-    BytesFile = File
-
 SYNC_BYTES = 8 * 1024**2  # written at a time: a tenth of a second of a slow disk
-CHUNK_BYTES = 1024**2
 
 
 def sync(path: Path) -> None:
@@ -35,24 +27,6 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-class Steady(BytesFile):
-    """A file whose chunks a storage writes to ``target``, each before it asks for the next."""
-
-    def __init__(self, file: File[bytes], target: Path) -> None:
-        super().__init__(file.file, name=file.name)
-        self._source = file
-        self._target = target
-
-    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        waiting = 0
-        for chunk in self._source.chunks(chunk_size or CHUNK_BYTES):
-            yield chunk
-            waiting += len(chunk)
-            if waiting >= SYNC_BYTES:
-                sync(self._target)
-                waiting = 0
 
 
 class Behind:
@@ -81,7 +55,6 @@ class Behind:
             self._sync.result()
         self._file.flush()
         os.fsync(self._file.fileno())
-        self.stop()
 
     def stop(self) -> None:
         """Wait for nothing more than the sync under way: the file may be closed then."""

@@ -53,10 +53,11 @@ def claim_next(
     if queue.show is not Show.UNDECIDED:
         return next(iter(next_pairs(run, queue, after=after)), None)
     plan = plan_of(run)
+    theirs = open_for(run, user, plan)
     for takes_ahead in (False,) if ahead else (False, True):
         claim = Claim(user, plan, ahead=ahead, takes_ahead=takes_ahead)
         for again in range(_ROUNDS):
-            free = open_for(run, user, plan)
+            free = theirs
             if again:  # seldom are all of a lot held, and each is looked at when it is locked
                 free &= ~Q(pk__in=taken(run, user, plan, ahead=not takes_ahead))
             found = next_pairs(run, queue, after=after, within=free, limit=_BATCH)

@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.core.files import File
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext
 
 from refinement.services.errors import ServiceError
-from refinement.services.on_disk import Steady, sync
+from refinement.services.on_disk import SYNC_BYTES, sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from django.core.files import File
     from django.core.files.storage import Storage
+
+    BytesFile = File[bytes]
+else:
+    BytesFile = File
+
+CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +37,27 @@ class StoredUpload:
     size_bytes: int
 
 
-class _Measured(Steady):
-    """Passes an upload's chunks on to the storage, counting and hashing them."""
+class _Measured(BytesFile):
+    """Passes an upload's chunks on to the storage, which writes each to ``target`` before it asks
+    for the next; counts and hashes them."""
 
     def __init__(self, upload: File[bytes], target: Path) -> None:
-        super().__init__(upload, target)
+        super().__init__(upload.file, name=upload.name)
+        self._upload = upload
+        self._target = target
         self._hash = hashlib.sha256()
         self.size_bytes = 0
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        for chunk in super().chunks(chunk_size):
+        synced = 0
+        for chunk in self._upload.chunks(chunk_size or CHUNK_BYTES):
             self.size_bytes += len(chunk)
             refuse_too_large(self.size_bytes)
             self._hash.update(chunk)
             yield chunk
+            if self.size_bytes - synced >= SYNC_BYTES:
+                sync(self._target)
+                synced = self.size_bytes
 
     @property
     def sha256(self) -> str:

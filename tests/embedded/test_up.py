@@ -32,13 +32,23 @@ def folder(tmp_path: Path, new_database: Path) -> Path:
     return tmp_path
 
 
-def test_it_starts_everything_mends_it_outlives_a_kill_and_stops_all_of_it(tmp_path: Path) -> None:
+def test_it_starts_everything_outlives_a_kill_mends_it_and_stops_all_of_it(tmp_path: Path) -> None:
     with running(tmp_path, "up", "--no-teacher") as up:
         ready = up.wait_for("Ready at")
         assert f"http://127.0.0.1:{up.web_port}/" in ready
         assert "createsuperuser" in up.wait_for("Nobody can log in yet")
         assert http_answers("/healthz", port=up.web_port)
         assert http_answers("/readyz", port=up.web_port)
+
+        children = up.children()
+        assert len(children) >= 6  # broker, web and its worker, three workers, beat
+        if sys.platform == "linux":  # the one system that ends the children of the killed
+            up.process.kill()
+            up.process.wait()
+            assert wait_until_gone(children) == []
+
+    with running(tmp_path, "up", "--no-teacher") as up:  # with nothing in its way
+        up.wait_for("Ready at")
 
         second = up.start()
         output = second.communicate(timeout=60)[0]
@@ -54,19 +64,11 @@ def test_it_starts_everything_mends_it_outlives_a_kill_and_stops_all_of_it(tmp_p
         wait_for_another(up, worker, "teacher", "-Q")
 
         children = up.children()
-        assert len(children) >= 6  # broker, web and its worker, three workers, beat
-        if sys.platform == "linux":  # the one system that ends the children of the killed
-            up.process.kill()
-            up.process.wait()
-            assert wait_until_gone(children) == []
-
-    with running(tmp_path, "up", "--no-teacher") as again:  # with nothing in its way
-        again.wait_for("Ready at")
-        children = again.children()
+        assert len(children) >= 6
         asked_at = time.monotonic()
-        again.process.send_signal(signal.SIGTERM)
-        assert "Stopped." in again.rest()
-        assert again.process.wait(1) == 0
+        up.process.send_signal(signal.SIGTERM)
+        assert "Stopped." in up.rest()
+        assert up.process.wait(1) == 0
         assert time.monotonic() - asked_at < 10
         assert wait_until_gone(children, seconds=0.1) == []
 

@@ -13,7 +13,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.db import connection
 
-from refinement.services import on_disk
+from refinement.services import on_disk, uploads
 from refinement.services.bulk import written_out_steadily
 from refinement.services.errors import ServiceError
 from refinement.services.on_disk import Behind
@@ -37,7 +37,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(0 if stat.S_ISDIR(about.st_mode) else about.st_size)
         fsync(handle)
 
-    monkeypatch.setattr(on_disk, "SYNC_BYTES", 2 * MEGABYTE)
+    monkeypatch.setattr(uploads, "SYNC_BYTES", 2 * MEGABYTE)
     monkeypatch.setattr("os.fsync", watched)
     return sizes
 
@@ -74,6 +74,7 @@ def test_the_writer_of_an_export_does_not_wait(
             behind.written()  # the first sync still waits
         may_end.set()
         behind.finish()
+        behind.stop()
 
 
 def test_what_went_wrong_behind_the_writer_is_not_lost(
