@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
-from django.db.models.lookups import GreaterThan
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from refinement.models import Assignment, Membership, Opinion, ReviewLease, ReviewPlan, User
@@ -66,19 +64,6 @@ def taken(run: Run, user: User, plan: ReviewPlan, *, ahead: bool) -> list[int]:
         .filter(holders__gte=plan.reviewers_per_pair - F("run_sample__opinions"))
     )
     return [row["run_sample_id"] for row in held]
-
-
-def unheld(user: User, plan: ReviewPlan, *, ahead_bars: bool) -> Q:
-    """The same condition by the leases as they are when the statement runs."""
-    leases = ReviewLease.objects.filter(run_sample=OuterRef("pk"), expires_at__gt=timezone.now())
-    others = leases.exclude(user=user)
-    if not ahead_bars:
-        others = others.filter(ahead=False)
-    if plan.reviewers_per_pair == 1:
-        return Q(~Exists(others))
-    holders = others.order_by().values("run_sample").annotate(holders=Count("pk"))
-    missing = plan.reviewers_per_pair - F("opinions")
-    return Q(GreaterThan(missing, Coalesce(Subquery(holders.values("holders")), 0)))
 
 
 def others_at(run_sample: RunSample, user: User) -> list[ReviewLease]:

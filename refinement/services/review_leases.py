@@ -11,26 +11,23 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
-from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from refinement.models import ReviewLease, RunSample
 from refinement.selectors.queue import Show, next_pairs
-from refinement.selectors.review_sharing import open_for, plan_of, taken, unheld
+from refinement.selectors.review_sharing import open_for, plan_of, taken
+from refinement.services import lease_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
-
-    from django.db.models import QuerySet
 
     from refinement.models import ReviewPlan, Run, User
     from refinement.selectors.queue import QueueFilter
 
 LEASES_A_PERSON = 3  # the pair on screen, the one fetched ahead, and one in another tab
-_LATEST = ("-expires_at", "-id")
 _FRESH = timedelta(seconds=5)  # what was taken just now is not taken again
 _BATCH = 64  # as many as may ask at the same moment: each finds one that is not locked
 _ROUNDS = 50
@@ -72,54 +69,31 @@ def claim_next(
 def hold(*, run_sample: RunSample, user: User) -> list[ReviewLease]:
     """Take or renew the lease of the pair on screen; the oldest ones of the person end.
 
-    Returns who else has the pair open, as ``others_at``.
+    Returns who else has the pair open, by name.
     """
-    leases = _leases(run_sample.run_id, run_sample.pk, user).select_related("user")
-    mine, others = _parted(leases, user)
-    _hold(run_sample.run_id, run_sample.pk, user, mine, ahead=False)
-    now = timezone.now()
-    there = [lease for lease in others if lease.expires_at > now and not lease.ahead]
-    return sorted(there, key=lambda lease: lease.user.username)
+    run_id, pair_id, now = run_sample.run_id, run_sample.pk, timezone.now()
+    leases = list(ReviewLease.objects.filter(run_sample=run_sample).select_related("user"))
+    mine = next((lease for lease in leases if lease.user_id == user.pk), None)
+    if mine is None or mine.ahead or mine.expires_at <= _end() - _FRESH:
+        _take(run_id, pair_id, user, ahead=False)
+    others = [
+        lease
+        for lease in leases
+        if lease is not mine and lease.expires_at > now and not lease.ahead
+    ]
+    return sorted(others, key=lambda lease: lease.user.username)
 
 
-def _leases(run_id: int, run_sample_id: int, user: User) -> QuerySet[ReviewLease]:
-    """Everybody's of the pair, and the person's of the run, the latest first."""
-    mine = Q(run_id=run_id, user=user)
-    return ReviewLease.objects.filter(Q(run_sample_id=run_sample_id) | mine).order_by(*_LATEST)
-
-
-def _parted(
-    leases: Iterable[ReviewLease], user: User
-) -> tuple[list[ReviewLease], list[ReviewLease]]:
-    """The person's, and those of others."""
-    mine: list[ReviewLease] = []
-    others: list[ReviewLease] = []
-    for lease in leases:
-        (mine if lease.user_id == user.pk else others).append(lease)
-    return mine, others
-
-
-def _hold(
-    run_id: int, run_sample_id: int, user: User, mine: Sequence[ReviewLease], *, ahead: bool
-) -> None:
-    """The same, where the person's leases of the run are known, the latest first."""
-    end = _end()
-    known = next((lease for lease in mine if lease.run_sample_id == run_sample_id), None)
-    if known is not None and known.ahead == ahead and known.expires_at > end - _FRESH:
-        return
-    lease = ReviewLease(
-        run_id=run_id, run_sample_id=run_sample_id, user=user, expires_at=end, ahead=ahead
-    )
-    others = [other.pk for other in mine if other is not known]
+def _take(
+    run_id: int, run_sample_id: int, user: User, *, ahead: bool, room_for: int | None = None
+) -> bool:
+    """Write the lease; the oldest ones of the person end. Whether there was room."""
+    of = {"run_id": run_id, "run_sample_id": run_sample_id, "user_id": user.pk}
     with transaction.atomic(savepoint=False):
-        ReviewLease.objects.bulk_create(
-            [lease],
-            update_conflicts=True,
-            unique_fields=["run_sample", "user"],
-            update_fields=["expires_at", "ahead"],
-        )
-        if len(others) >= LEASES_A_PERSON:
-            ReviewLease.objects.filter(pk__in=others[LEASES_A_PERSON - 1 :]).delete()
+        others = lease_rows.put(**of, expires_at=_end(), ahead=ahead, room_for=room_for)
+        if others is not None and others >= LEASES_A_PERSON:
+            lease_rows.end_oldest(**of, left=LEASES_A_PERSON - 1)
+    return others is not None
 
 
 def take_up(
@@ -139,7 +113,7 @@ def take_up(
 
 def release(*, run_sample: RunSample, user: User) -> None:
     """The person is done with the pair."""
-    ReviewLease.objects.filter(run_sample=run_sample, user=user).delete()
+    lease_rows.end(run_sample_id=run_sample.pk, user_id=user.pk)
 
 
 def forget_expired() -> int:
@@ -161,7 +135,12 @@ class Claim:
         left = list(found)
         while left:
             with transaction.atomic():
-                free = self._first_free(left)
+                free = lease_rows.first_free(
+                    left,
+                    user_id=self.user.pk,
+                    reviewers_per_pair=self.plan.reviewers_per_pair,
+                    ahead_bars=not self.takes_ahead,
+                )
                 if free is None:
                     return None
                 pair_id, opinions = free
@@ -170,40 +149,16 @@ class Claim:
             left = left[left.index(pair_id) + 1 :]
         return None
 
-    def _first_free(self, found: Sequence[int]) -> tuple[int, int] | None:
-        """The first that nobody decided or holds, locked: its id and its number of opinions.
-
-        What another has locked is passed over. SQLite has one writer at a time, and that is this.
-        """
-        free = unheld(self.user, self.plan, ahead_bars=not self.takes_ahead)
-        rows = RunSample.objects.filter(free, pk__in=found, decision=None)
-        values = rows.values_list("pk", "opinions")
-        if connection.vendor == "postgresql":
-            place = "array_position(%s::bigint[], refinement_runsample.id)"
-            in_turn = values.order_by(RawSQL(place, [list(found)]))  # noqa: S611 - constant
-            return in_turn.select_for_update(skip_locked=True, of=("self",)).first()
-        opinions = dict(values)
-        return next(((pk, opinions[pk]) for pk in found if pk in opinions), None)
-
     def _take(self, pair_id: int, opinions: int) -> bool:
         """Lease the locked pair, unless others did just before.
 
-        The leases are read by a later statement than the one that locked: on PostgreSQL only that
-        one sees what was committed meanwhile.
+        Who has it is counted by a later statement than the one that locked: on PostgreSQL only
+        that one sees what was committed meanwhile.
         """
-        mine, others = _parted(_leases(self.plan.run_id, pair_id, self.user), self.user)
-        if self._held(others) >= self.plan.reviewers_per_pair - opinions:
-            return False
-        _hold(self.plan.run_id, pair_id, self.user, mine, ahead=self.ahead)
-        return True
-
-    def _held(self, others: Sequence[ReviewLease]) -> int:
-        """How many others have the pair; those who only fetched it lose it where it is taken."""
-        lost = [lease.pk for lease in others if self.takes_ahead and lease.ahead]
-        if lost:
-            ReviewLease.objects.filter(pk__in=lost).delete()
-        now = timezone.now()
-        return sum(lease.expires_at > now and lease.pk not in lost for lease in others)
+        if self.takes_ahead:
+            lease_rows.end_ahead_of_others(run_sample_id=pair_id, user_id=self.user.pk)
+        missing = self.plan.reviewers_per_pair - opinions
+        return _take(self.plan.run_id, pair_id, self.user, ahead=self.ahead, room_for=missing)
 
 
 def _end() -> datetime:

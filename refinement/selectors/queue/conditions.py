@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import BooleanField, F, Func, Q
+from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
 from refinement.models import RunSample
@@ -105,27 +105,6 @@ def _range(name: str, wanted: Range) -> Condition:
         met &= Q(LessThanOrEqual(column + 0, wanted.high))
         found &= Q(LessThanOrEqual(column, wanted.high))
     return Condition(met, found, needs_cells=True)
-
-
-class Behind(Func):
-    """``(key, position) > (a, b)``: one step along an index, where an OR would be two."""
-
-    output_field = BooleanField()
-    conditional = True
-
-    def __init__(self, *sides: Any, operator: str = ">") -> None:
-        super().__init__(*sides)
-        self.operator = operator
-
-    def as_sql(  # type: ignore[override]
-        self, compiler: Any, *_: Any, **__: Any
-    ) -> tuple[str, list[Any]]:
-        compiled = [compiler.compile(side) for side in self.get_source_expressions()]
-        half = len(compiled) // 2
-        left, right = (
-            ", ".join(sql for sql, _ in part) for part in (compiled[:half], compiled[half:])
-        )
-        return f"({left}) {self.operator} ({right})", [p for _, params in compiled for p in params]
 
 
 def in_cells(cells: Sequence[int], *, led: bool = False) -> Q:

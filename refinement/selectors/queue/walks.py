@@ -8,17 +8,18 @@ most ``FEW``, which the first query makes sure of. So no page reads more than so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import BooleanField, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from refinement.models import QueueEntry, Run, RunSample
-from refinement.selectors.queue.conditions import FEW, Behind, E, conditions, in_cells, led
-from refinement.selectors.queue.filters import CELLS, Order, QueueFilter
+from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led
+from refinement.selectors.queue.filters import CELLS, QueueFilter
 from refinement.selectors.queue.ids import by_ids
+from refinement.selectors.queue.stretches import SORTINGS, Stretch, on_from, stretches_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,34 +30,6 @@ _ANY_CELL = -9_007_199_254  # a parameter that stands for each cell, and like wh
 MOST_TRIED = 1_500  # rows asked in lots, before all that fulfil a condition are found instead
 
 Rows = QuerySet[RunSample, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Sorting:
-    """An order's column, from the low end or the high one. The file's order where it is equal."""
-
-    column: str
-    down: bool = False
-    nullable: bool = False
-
-
-SORTINGS: dict[Order, Sorting] = {
-    Order.POSITION: Sorting("position"),
-    Order.MARGIN: Sorting("margin", nullable=True),
-    Order.IFD: Sorting("ifd", down=True, nullable=True),
-    Order.R_IFD: Sorting("r_ifd", nullable=True),
-    Order.LENGTH: Sorting("length", down=True),
-    Order.DISAGREEMENT: Sorting("disagreement", down=True),
-    Order.RANDOM: Sorting("shuffle"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of an order that is one range of its index. An order is one or two of these."""
-
-    inside: Q
-    column: str
 
 
 class Queue:
@@ -119,7 +92,7 @@ class Queue:
         self.fits = [condition.fits for condition in asked if condition.fits is not None]
         if leader is not None and leader.finds is not None:
             self.asked.append(self._by_ids(leader) or leader.finds)
-        if self.within is not None:
+        if self.within:
             self.asked.append(self.within)
 
     def _leader(self) -> Condition | None:
@@ -162,52 +135,11 @@ class Queue:
             rows = rows.filter(condition)
         return rows
 
-    def _parts(self, around: RunSample | None, *, back: bool) -> list[tuple[int, str, Rows]]:
-        """The ranges that lie on the way, each with the number and the column of its stretch."""
-        cells = self.cells if self.leader else (_ANY_CELL,)
-        stretches = self._stretches()
-        here, bound = self._place(around, stretches, back=back) if around else (None, None)
-        found = []
-        for number, stretch in enumerate(stretches):
-            if here is not None and (number > here if back else number < here):
-                continue
-            rows = self._narrowed(cells).filter(stretch.inside)
-            if number == here and bound is not None:
-                rows = rows.filter(bound)
-            found.append((number, stretch.column, rows))
-        return found
-
-    def _stretches(self) -> list[Stretch]:
-        column = self.sorting.column
-        if self.filter.order is Order.RANDOM:
-            start = _spread(self.filter.seed)
-            return [
-                Stretch(Q(**{f"{E}shuffle__gte": start}), column),
-                Stretch(Q(**{f"{E}shuffle__lt": start}), column),
-            ]
-        if self.sorting.nullable:
-            return [
-                Stretch(Q(**{f"{E}{column}__isnull": False}), column),
-                Stretch(Q(**{f"{E}{column}": None}), "position"),
-            ]
-        return [Stretch(Q(), column)]
-
-    def _place(
-        self, around: RunSample, stretches: list[Stretch], *, back: bool
-    ) -> tuple[int, Q | Behind]:
-        """The stretch in which a pair is, and what lies beyond the pair there."""
-        column = self.sorting.column
-        key = self._key(around.pk)
-        operator = "<" if self._goes_down(back=back) else ">"
-        if self.filter.order is Order.RANDOM:
-            here = 0 if key is None or key >= _spread(self.filter.seed) else 1
-        else:
-            here = 1 if key is None and self.sorting.nullable else 0
-        if stretches[here].column == "position" or key is None:
-            beyond = "lt" if operator == "<" else "gt"
-            return here, Q(**{f"{E}position__{beyond}": around.position})
-        sides = (F(f"{E}{column}"), F(f"{E}position"), key, around.position)
-        return here, Behind(*sides, operator=operator)
+    def _parts(self, around: RunSample | None, *, back: bool) -> list[Stretch]:
+        """The ranges that lie on the way."""
+        if around is None:
+            return stretches_of(self.filter)
+        return on_from(self.filter, around, self._key(around.pk), back=back)
 
     def _key(self, run_sample_id: int) -> Any:
         """What the pair is ordered by, read once for both directions."""
@@ -218,42 +150,48 @@ class Queue:
             self._keys[run_sample_id] = keys.values_list(self.sorting.column, flat=True).first()
         return self._keys[run_sample_id]
 
-    def _goes_down(self, *, back: bool) -> bool:
-        return self.sorting.down is not back
-
     # -- Putting the ranges together ----------------------------------------------------------
-    def _collect(self, parts: list[tuple[int, str, Rows]], limit: int, *, back: bool) -> list[int]:
+    def _collect(self, stretches: list[Stretch], limit: int, *, back: bool) -> list[int]:
         """One statement over all ranges, each cut where no more of it could be needed."""
-        sign = "-" if self._goes_down(back=back) else ""
-        # By the order's own column even where it is the same throughout a stretch: PostgreSQL then
-        # reads the order's index, and not one that has the stretch's rows among all others.
-        order = [f"{sign}{E}{self.sorting.column}", f"{sign}{E}position"]
+        down = self.sorting.goes_down(back=back)
         texts: list[str] = []
         parameters: list[Any] = []
-        for number, column, rows in parts:
-            cut = rows.order_by(*order).values_list("pk", f"{E}{column}", f"{E}position")[:limit]
+        for stretch in stretches:
             try:
-                sql, values = cut.query.sql_with_params()
+                sql, values = self._cut(stretch, limit, down=down)
             except EmptyResultSet:
                 continue  # a search without a word finds nothing
             # The same statement for each cell: putting it together takes longer than running it.
             for cell in (None,) if self.leader else self.cells:
                 # Names differ between databases and between columns, so they are given by place.
-                texts.append(f"SELECT {number} AS stretch, p.* FROM ({sql}) p")
+                texts.append(f"SELECT {stretch.number} AS stretch, p.* FROM ({sql}) p")
                 parameters += [cell if value == _ANY_CELL else value for value in values]
         if not texts:
             return []
-        direction = "DESC" if sign else "ASC"
-        stretch = "DESC" if back else "ASC"
+        direction = "DESC" if down else "ASC"
+        first = "DESC" if back else "ASC"
         statement = (
             " UNION ALL ".join(texts)
-            + f" ORDER BY 1 {stretch}, 3 {direction}, 4 {direction} LIMIT {int(limit)}"
+            + f" ORDER BY 1 {first}, 3 {direction}, 4 {direction} LIMIT {int(limit)}"
         )
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
             return [row[1] for row in cursor.fetchall()]
 
+    def _cut(self, stretch: Stretch, limit: int, *, down: bool) -> tuple[str, Sequence[Any]]:
+        """The statement for the first rows of one range: pair, key and position.
 
-def _spread(seed: int) -> int:
-    """Where in the shuffled run a seed begins: neighbouring seeds lie far from each other."""
-    return (seed * 2_654_435_761) % (2**31 - 1)
+        By the order's own column even where it is the same throughout a stretch: PostgreSQL then
+        reads the order's index, and not one that has the stretch's rows among all others.
+        """
+        if self.leader is None and not self.asked:
+            sql = stretch.rows(self.sorting.column, limit, down=down)
+            return sql, (self.run.pk, _ANY_CELL, *stretch.values)
+        rows = self._narrowed(self.cells if self.leader else (_ANY_CELL,))
+        if stretch.where:
+            bounds = RawSQL(" AND ".join(stretch.where), stretch.values, BooleanField())
+            rows = rows.filter(bounds)
+        sign = "-" if down else ""
+        rows = rows.order_by(f"{sign}{E}{self.sorting.column}", f"{sign}{E}position")
+        cut = rows.values_list("pk", f"{E}{stretch.column}", f"{E}position")[:limit]
+        return cut.query.sql_with_params()
