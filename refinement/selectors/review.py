@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Exists, F, OuterRef, Prefetch
+from django.db.models import BooleanField, F, Prefetch, prefetch_related_objects
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext
 
 from refinement.method.pairs import Side
@@ -24,7 +26,9 @@ from refinement.models import (
 from refinement.selectors.queue import Mark, mark_of
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
+    from collections.abc import Sequence
+
+    from django.db.models import Model, QuerySet
 
     from refinement.method.pairs import Pair
     from refinement.models import User
@@ -117,7 +121,7 @@ class PairView:
 
 
 def pair_view(run_sample: RunSample) -> PairView:
-    """Read a pair: four queries, and one each for decisions, remarks and calls where any are.
+    """Read a pair: four queries, and one each for decisions, editors, remarks and calls if any.
 
     A pair from ``whole_pairs`` is taken as it was read, any other one read anew.
     """
@@ -126,7 +130,7 @@ def pair_view(run_sample: RunSample) -> PairView:
         found = whole_pairs().get(pk=run_sample.pk)
     history = _history(found) if found.has_decisions else []
     verdict = _verdict(found)
-    versions = _versions(found, verdict)
+    versions = _versions(found, verdict, history)
     return PairView(
         run_sample=found,
         versions=versions,
@@ -144,38 +148,68 @@ def pair_view(run_sample: RunSample) -> PairView:
     )
 
 
+@cache
 def whole_pairs() -> QuerySet[RunSample]:
     """Pairs with what hangs on each one by one, and whether there is more.
 
     The run is read by a statement of its own: PostgreSQL plans two small joins several times
-    faster than one of nine tables.
+    faster than one of nine tables. Of its dataset only the file's name is read.
     """
-    run = Run.objects.select_related("project", "dataset", "review_plan")
+    run = Run.objects.select_related("project", "review_plan")
+    run = run.annotate(dataset_filename=F("dataset__filename"))
     pairs = RunSample.objects.select_related("sample", "verdict", "flag")
-    own = OuterRef("pk")
     return pairs.prefetch_related(Prefetch("run", run)).annotate(
-        has_decisions=Exists(Decision.objects.filter(run_sample=own)),
-        has_comments=Exists(Comment.objects.filter(run_sample=own)),
-        has_calls=Exists(TeacherCall.objects.filter(run_sample=own)),
+        has_decisions=_has_any(Decision),
+        has_comments=_has_any(Comment),
+        has_calls=_has_any(TeacherCall),
     )
 
 
-def last_own_decision(run: Run, user: User) -> Decision | None:
-    """What "undo" takes back: the person's latest decision in the run that still counts."""
-    return (
-        Decision.objects.filter(run=run, user=user, run_sample__decision=F("id"))
-        .select_related("run_sample")
-        .order_by("-id")
-        .first()
-    )
+def _has_any(model: type[Model]) -> RawSQL:
+    """Whether a pair has rows of a model: a page asks three times, and Django takes as long to
+    write such a condition as for the rest of the statement."""
+    pair, rows = RunSample._meta.db_table, model._meta.db_table
+    there = f"EXISTS (SELECT 1 FROM {rows} x WHERE x.run_sample_id = {pair}.id)"  # noqa: S608 - our own names
+    return RawSQL(there, (), BooleanField())  # noqa: S611 - the same
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDecision:
+    """A decision of the reader's, by its id, and the pair's place in its run."""
+
+    pk: int
+    position: int
+
+
+def last_own_decision(run: Run, user: User) -> OwnDecision | None:
+    """What "undo" takes back: the person's latest decision in the run that still counts.
+
+    A walk back along what the person said, mostly of one step. Asked for "the latest of those that
+    count", PostgreSQL reads all pairs of a run in which the person has decided thousands.
+    """
+    said = Decision.objects.filter(run=run, user=user).order_by("-id")
+    columns = ("pk", "run_sample__decision_id", "run_sample__position")
+    older, lot = said, 20
+    while rows := list(older.values_list(*columns)[:lot]):
+        for pk, counting, position in rows:
+            if pk == counting:
+                return OwnDecision(pk, position)
+        older, lot = said.filter(pk__lt=rows[-1][0]), min(4 * lot, 5_000)
+    return None
 
 
 def _history(run_sample: RunSample) -> list[Decision]:
-    """All that was decided; the one that counts is among them, and not read once more."""
-    related = ("user", "candidate", "undoes__user", "undone_by__user")
-    history = list(run_sample.decisions.select_related(*related))
+    """All that was decided, with what was undone by what: no decision is read twice."""
+    history = list(run_sample.decisions.select_related("user", "candidate"))
+    by_id = {row.pk: row for row in history}
+    undone_by = Decision._meta.get_field("undone_by")
+    for row in history:
+        undone_by.set_cached_value(row, None)
+    for row in history:
+        if row.undoes_id is not None:
+            row.undoes = by_id[row.undoes_id]  # which has it as ``undone_by`` from now on
     counting = run_sample.decision_id
-    run_sample.decision = next((row for row in history if row.pk == counting), None)
+    run_sample.decision = None if counting is None else by_id.get(counting)
     return history
 
 
@@ -186,8 +220,10 @@ def _verdict(run_sample: RunSample) -> Verdict | None:
         return None
 
 
-def _versions(run_sample: RunSample, verdict: Verdict | None) -> list[Version]:
-    candidates = list(run_sample.candidates.select_related("created_by"))
+def _versions(
+    run_sample: RunSample, verdict: Verdict | None, history: Sequence[Decision]
+) -> list[Version]:
+    candidates = _with_editors(list(run_sample.candidates.all()), history)
     scores = {score.candidate_id: score for score in run_sample.scores.all()}
     keys: dict[int | None, str] = {None: ORIGINAL}
     keys |= {c.pk: _KEYS.get(c.kind, f"e{c.pk}") for c in candidates}
@@ -219,6 +255,19 @@ def _versions(run_sample: RunSample, verdict: Verdict | None) -> list[Version]:
             )
         )
     return versions
+
+
+def _with_editors(candidates: list[Candidate], history: Sequence[Decision]) -> list[Candidate]:
+    """Who wrote an edit mostly decided with it; others are read, all at once."""
+    known = {row.user_id: row.user for row in history}
+    unknown = []
+    for candidate in candidates:
+        if candidate.created_by_id in known:
+            candidate.created_by = known[candidate.created_by_id]
+        elif candidate.created_by_id is not None:
+            unknown.append(candidate)
+    prefetch_related_objects(unknown, "created_by")
+    return candidates
 
 
 def _counting(run_sample: RunSample, verdict: Verdict | None, *, nothing: int) -> int | None:

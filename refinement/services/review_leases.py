@@ -107,8 +107,11 @@ def take_up(
     if queue.show is Show.UNDECIDED:
         mine = ReviewLease.objects.filter(user=user, expires_at__gt=timezone.now())
         pairs = pairs.filter(decision=None, review_leases__in=mine)
-    pair = pairs.select_related("run__project").first()
-    return None if pair is None else (pair, hold(run_sample=pair, user=user))
+    pair = pairs.first()
+    if pair is None:
+        return None
+    pair.run = run  # as it is known already, with its project and plan
+    return pair, hold(run_sample=pair, user=user)
 
 
 def release(*, run_sample: RunSample, user: User) -> None:

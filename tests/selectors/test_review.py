@@ -166,13 +166,31 @@ def test_reading_a_pair_costs_the_same_whatever_happened_to_it(
 
 
 def test_undo_last_is_the_persons_own_latest_that_still_counts(room: Room) -> None:
+    def last() -> int | None:
+        found = last_own_decision(room.run, room.reviewer)
+        return None if found is None else found.pk
+
     first, second, third = room.fill(3)
-    assert last_own_decision(room.run, room.reviewer) is None
+    assert last() is None
     mine = record_decision(run_sample=first, user=room.reviewer, action="drop")
     overruled = record_decision(run_sample=second, user=room.reviewer, action="drop")
     record_decision(run_sample=third, user=room.owner, action="drop")
-    assert last_own_decision(room.run, room.reviewer) == overruled
+    assert last() == overruled.pk
     record_decision(run_sample=second, user=room.owner, action="original")
-    assert last_own_decision(room.run, room.reviewer) == mine
+    assert last() == mine.pk
     undo_decision(run_sample=first, user=room.reviewer)
-    assert last_own_decision(room.run, room.reviewer) is None
+    assert last() is None
+
+
+def test_what_undo_takes_back_is_found_behind_a_hundred_undone_ones(
+    room: Room, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    first, second = room.fill(2)
+    mine = record_decision(run_sample=first, user=room.reviewer, action="drop")
+    for _ in range(50):
+        record_decision(run_sample=second, user=room.reviewer, action="drop")
+        undo_decision(run_sample=second, user=room.reviewer)
+    with django_assert_num_queries(3):  # 20, 80 and the rest
+        found = last_own_decision(room.run, room.reviewer)
+    assert found is not None
+    assert (found.pk, found.position) == (mine.pk, first.position)
