@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refinement.readmodel import counts, words
-from refinement.readmodel.entries import WORTH_AN_ENTRY, upsert
+from refinement.readmodel.entries import WORTH_AN_ENTRY, say_anew, upsert
 
 _OVER = "CASE WHEN {row}state IN ('done', 'failed') THEN {row}state ELSE '' END"
 
@@ -25,11 +25,11 @@ def _sqlite_entries() -> dict[str, tuple[str, str]]:
 
     old, new = _OVER.format(row="OLD."), _OVER.format(row="NEW.")
     # A run that is deleted loses its entries first, and then its decisions one by one.
-    wanted = (
-        "NEW.decision_id IS NOT NULL OR (NEW.state = 'failed' AND OLD.state <> 'failed') OR "
-        "EXISTS (SELECT 1 FROM refinement_queueentry e WHERE e.run_sample_id = NEW.id)"
-    )
-    changed = f"(NEW.decision_id IS NOT OLD.decision_id OR {new} <> {old}) AND ({wanted})"
+    there = "EXISTS (SELECT 1 FROM refinement_queueentry e WHERE e.run_sample_id = NEW.id)"
+    failed = "NEW.state = 'failed' AND OLD.state <> 'failed'"
+    moved = f"({new} <> {old} AND (NEW.decision_id IS NOT NULL OR ({failed}) OR {there}))"
+    said = "NEW.decision_id IS NOT OLD.decision_id"
+    said_first = f"({said} AND NEW.decision_id IS NOT NULL AND NOT {there})"
     judged = upsert(f"rs.id = NEW.run_sample_id AND {WORTH_AN_ENTRY}")
     return {
         "verdict_insert": ("INSERT ON refinement_verdict", renew("NEW.run_sample_id")),
@@ -39,8 +39,12 @@ def _sqlite_entries() -> dict[str, tuple[str, str]]:
             renew("NEW.id"),
         ),
         "sample_update": (
-            f"UPDATE OF state, decision_id ON refinement_runsample WHEN {changed}",
+            f"UPDATE OF state, decision_id ON refinement_runsample WHEN {moved} OR {said_first}",
             renew("NEW.id"),
+        ),
+        "sample_said": (
+            f"UPDATE OF decision_id ON refinement_runsample WHEN {said} AND {there}",
+            say_anew("run_sample_id = NEW.id"),
         ),
         "opinion_insert": ("INSERT ON refinement_opinion", judged),
         "opinion_update": ("UPDATE ON refinement_opinion", judged),
@@ -128,14 +132,15 @@ def postgresql_triggers() -> dict[str, str]:
 def _postgresql_entries() -> dict[str, tuple[str, str, str]]:
     """What renews pairs' entries in the queue."""
     state = _OVER.format(row="")
-    changed = (
-        f"SELECT id FROM (SELECT id, decision_id, {state} FROM new_rows "
-        f"EXCEPT SELECT id, decision_id, {state} FROM old_rows) changed "
-        "WHERE decision_id IS NOT NULL "
-        "OR EXISTS (SELECT 1 FROM refinement_queueentry e WHERE e.run_sample_id = changed.id) "
-        "OR id IN (SELECT id FROM new_rows WHERE state = 'failed' "
-        "EXCEPT SELECT id FROM old_rows WHERE state = 'failed')"
+    there = "EXISTS (SELECT 1 FROM refinement_queueentry e WHERE e.run_sample_id = changed.id)"
+    failing = _differing("id", only="state = 'failed'")
+    moved = (
+        f"SELECT id FROM ({_differing(f'id, {state}')}) changed WHERE {there} "
+        "OR id IN (SELECT id FROM new_rows WHERE decision_id IS NOT NULL) "
+        f"OR id IN ({failing})"
     )
+    said = f"SELECT id FROM ({_differing('id, decision_id')}) changed"
+    said_first = f"{said} WHERE decision_id IS NOT NULL AND NOT {there}"
     verdict = _renew("SELECT run_sample_id FROM new_rows")
     judged = _renew("SELECT DISTINCT run_sample_id FROM new_rows", f" AND {WORTH_AN_ENTRY}")
     failed = _renew("SELECT id FROM new_rows WHERE state = 'failed'")
@@ -145,15 +150,34 @@ def _postgresql_entries() -> dict[str, tuple[str, str, str]]:
         "opinion_insert": ("INSERT", "refinement_opinion", judged),
         "opinion_update": ("UPDATE", "refinement_opinion", judged),
         "sample_insert": ("INSERT", "refinement_runsample", failed),
-        "sample_update": ("UPDATE", "refinement_runsample", _renew(changed)),
+        "sample_update": (
+            "UPDATE",
+            "refinement_runsample",
+            _renew(f"{moved} UNION {said_first}"),
+        ),
+        "sample_said": (
+            "UPDATE",
+            "refinement_runsample",
+            _of_ids(said, say_anew("run_sample_id = ANY(ids)")),
+        ),
     }
 
 
-def _renew(ids: str, only: str = "") -> str:
-    """By a list of ids: a plan that was made for a row and kept must serve for a thousand."""
-    return f"ids := ARRAY({ids});\nIF cardinality(ids) = 0 THEN RETURN NULL; END IF;\n" + upsert(
-        f"rs.id = ANY(ids){only}"
+def _differing(columns: str, *, only: str = "1 = 1") -> str:
+    """What an update made of some columns, where that is not what they were."""
+    return (
+        f"SELECT {columns} FROM new_rows WHERE {only} "
+        f"EXCEPT SELECT {columns} FROM old_rows WHERE {only}"
     )
+
+
+def _renew(ids: str, only: str = "") -> str:
+    return _of_ids(ids, upsert(f"rs.id = ANY(ids){only}"))
+
+
+def _of_ids(ids: str, statement: str) -> str:
+    """By a list of ids: a plan that was made for a row and kept must serve for a thousand."""
+    return f"ids := ARRAY({ids});\nIF cardinality(ids) = 0 THEN RETURN NULL; END IF;\n{statement}"
 
 
 def _postgresql_words() -> dict[str, tuple[str, str, str]]:
