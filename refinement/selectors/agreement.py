@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from refinement.method.agreement import cohen_kappa, krippendorff_alpha, share_agreed
-from refinement.method.policies import POLICIES, SampleScores, get_policy
-from refinement.method.policies.policy import Version
+from refinement.method.policies import POLICIES, get_policy
+from refinement.method.policies.columns import evaluate
 from refinement.method.specs import PolicySpec
-from refinement.models import Candidate, Decision, Opinion, Score, User, Verdict
+from refinement.models import Decision, Opinion, User, Verdict
+from refinement.selectors.run_columns import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from refinement.method.pairs import Scores
-    from refinement.method.policies import Policy
     from refinement.models import Run
 
 Action = Decision.Action
 MOST_PAIRS = 5_000  # compared with the policies: the latest that people judged
 RUNS_OWN = "this run's verdict"
-ORIGINAL = Version.ORIGINAL.value
-INSTRUCTION, RESPONSE = Candidate.Kind.INSTRUCTION.value, Candidate.Kind.RESPONSE.value
+_VERSIONS = ("original", "instruction", "response", "dropped")  # as the columns number them
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,8 @@ def _policy_labels(run: Run, said: Mapping[int, Mapping[int, str]]) -> dict[str,
     judged = sorted({pk for labels in said.values() for pk in labels})[-MOST_PAIRS:]
     labels = {RUNS_OWN: _verdict_labels(judged)}
     own = PolicySpec.from_dict(run.config.get("policy", {}))
-    samples = _samples(judged)
+    table = table_of(judged)
+    ids = table.ids.tolist()
     for name, recipe in POLICIES.items():
         # How many of a whole run are kept is no judgement of a pair.
         spec = PolicySpec(
@@ -158,42 +159,10 @@ def _policy_labels(run: Run, said: Mapping[int, Mapping[int, str]]) -> dict[str,
         )
         if spec.needs_encoder and not spec.encoder:
             continue
-        policy = get_policy(spec)
-        labels[recipe.title] = {pk: _judged(policy, sample) for pk, sample in samples.items()}
+        outcome = evaluate(get_policy(spec), table.columns)
+        led_to = np.where(outcome.kept, outcome.version, len(_VERSIONS) - 1).tolist()
+        labels[recipe.title] = {pk: _VERSIONS[led] for pk, led in zip(ids, led_to, strict=True)}
     return labels
-
-
-def _samples(pairs: list[int]) -> dict[int, SampleScores]:
-    """The scored versions of each pair whose original is scored."""
-    versions: dict[int, dict[str, Scores]] = {}
-    parents: dict[int, str] = {}
-    places: dict[int, int] = {}
-    for chunk in _chunks(pairs):
-        rows = Score.objects.filter(run_sample__in=chunk)
-        for score in rows.select_related("candidate__parent", "run_sample"):
-            pk, candidate = score.run_sample_id, score.candidate
-            versions.setdefault(pk, {})[candidate.kind if candidate else ORIGINAL] = (
-                score.as_scores()
-            )
-            places[pk] = score.run_sample.position
-            if candidate and candidate.kind == RESPONSE:
-                parents[pk] = candidate.parent.kind if candidate.parent else ORIGINAL
-    return {
-        pk: SampleScores(
-            key=places[pk],
-            original=found[ORIGINAL],
-            instruction=found.get(INSTRUCTION),
-            response=found.get(RESPONSE),
-            response_of=Version(parents.get(pk, ORIGINAL)),
-        )
-        for pk, found in versions.items()
-        if ORIGINAL in found
-    }
-
-
-def _judged(policy: Policy, sample: SampleScores) -> str:
-    verdict, version = policy.judge(sample)
-    return version.value if verdict.kept else "dropped"
 
 
 def _chunks(values: list[int], size: int = 500) -> Iterable[list[int]]:

@@ -19,8 +19,11 @@ from django.db.models import Case, IntegerField, Max, Q, Value, When
 from refinement.method.policies.columns import INSTRUCTION, ORIGINAL, RESPONSE, Columns
 from refinement.method.policies.signals import STORED
 from refinement.models import Candidate, Decision, Embedding, Run, RunSample, Score
+from refinement.selectors.ids import by_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.db.models import QuerySet
     from numpy.typing import NDArray
 
@@ -91,6 +94,12 @@ def run_table(run: Run) -> RunTable:
             _entries.popitem(last=False)
     with entry.lock:
         return _up_to_date(run, entry)
+
+
+def table_of(pairs: Sequence[int]) -> RunTable:
+    """Of some run samples alone, without what people said of them: read anew, and not kept."""
+    rows = Score.objects.filter(by_ids(pairs, "run_sample"))
+    return _table(_fetch(rows.exclude(candidate__kind=Candidate.Kind.EDIT)), {}, seen=())
 
 
 def forget_tables() -> None:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from refinement.method.pairs import Pair
 from refinement.models import Flag, Score
+from refinement.readmodel.install import rebuild
 from refinement.selectors.queue import Order, Queue, QueueFilter, Show, queue_window, texts, walks
 from refinement.services.decisions import record_decision
 from tests.review_room import TIPS_INSTRUCTION, Room, make_room
@@ -36,6 +37,7 @@ def room() -> Room:
         record_decision(run_sample=room.pairs[number], user=room.reviewer, action="drop")
     record_decision(run_sample=room.pairs[5], user=room.owner, action="original")
     Score.objects.filter(run_sample=room.pairs[7]).update(truncated=True)
+    rebuild()  # scores are there before the verdict, and not changed by a decision
     record_decision(run_sample=room.pairs[7], user=room.owner, action="accept")
     Flag.objects.create(run_sample=room.pairs[2], user=room.owner)
     return room

@@ -10,7 +10,7 @@ import numpy as np
 from refinement.method.errors import PolicyError
 from refinement.method.policies import get_policy
 from refinement.method.specs import PolicySpec
-from refinement.selectors.queue.ids import by_ids
+from refinement.selectors.ids import by_ids
 from refinement.selectors.run_columns import run_table
 from refinement.selectors.what_if import flipped
 

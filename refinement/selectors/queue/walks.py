@@ -16,9 +16,9 @@ from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from refinement.models import QueueEntry, Run, RunSample
+from refinement.selectors.ids import by_ids
 from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led
 from refinement.selectors.queue.filters import CELLS, QueueFilter
-from refinement.selectors.queue.ids import by_ids
 from refinement.selectors.queue.stretches import SORTINGS, Stretch, on_from, stretches_of
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def by_ids(ids: Iterable[int]) -> Q:
-    """The condition that a run sample is one of these."""
+def by_ids(ids: Iterable[int], column: str = "pk") -> Q:
+    """The condition that a run sample is one of these; of its rows elsewhere, by their column."""
     if connection.vendor == "postgresql":
         given = "SELECT value::bigint FROM json_array_elements_text(%s::json)"
     else:
         given = "SELECT value FROM json_each(%s)"
-    return Q(pk__in=RawSQL(given, [json.dumps(list(ids))]))
+    return Q(**{f"{column}__in": RawSQL(given, [json.dumps(list(ids))])})
