@@ -62,7 +62,7 @@ def put(
     ``room_for``: not where as many others have the pair already. ``None``: it was not written.
     """
     row = [run_id, run_sample_id, user_id, _at(expires_at), ahead]
-    free, values = "1 = 1", []
+    free, values = "1 = 1", []  # SQLite wants a WHERE between SELECT and ON CONFLICT
     if room_for is not None:
         free = f"{_held('%s', ahead_counts=True)} < %s"
         values = [run_sample_id, user_id, _at(timezone.now()), room_for]

@@ -75,7 +75,7 @@ def hold(*, run_sample: RunSample, user: User) -> list[ReviewLease]:
     leases = list(ReviewLease.objects.filter(run_sample=run_sample).select_related("user"))
     mine = next((lease for lease in leases if lease.user_id == user.pk), None)
     if mine is None or mine.ahead or mine.expires_at <= _end() - _FRESH:
-        _take(run_id, pair_id, user, ahead=False)
+        _write(run_id, pair_id, user, ahead=False)
     others = [
         lease
         for lease in leases
@@ -84,7 +84,7 @@ def hold(*, run_sample: RunSample, user: User) -> list[ReviewLease]:
     return sorted(others, key=lambda lease: lease.user.username)
 
 
-def _take(
+def _write(
     run_id: int, run_sample_id: int, user: User, *, ahead: bool, room_for: int | None = None
 ) -> bool:
     """Write the lease; the oldest ones of the person end. Whether there was room."""
@@ -161,7 +161,7 @@ class Claim:
         if self.takes_ahead:
             lease_rows.end_ahead_of_others(run_sample_id=pair_id, user_id=self.user.pk)
         missing = self.plan.reviewers_per_pair - opinions
-        return _take(self.plan.run_id, pair_id, self.user, ahead=self.ahead, room_for=missing)
+        return _write(self.plan.run_id, pair_id, self.user, ahead=self.ahead, room_for=missing)
 
 
 def _end() -> datetime:
