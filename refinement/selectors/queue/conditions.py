@@ -34,10 +34,12 @@ class Condition:
     which of some rows fulfil it, in place of ``tells`` where it is cheaper to ask many at once.
     ``few``: whether few enough fulfil it to find all; ``None``: to be counted. ``guessed``: a
     database can only guess how many ``finds`` finds, so a walk has it find their ids first.
+    ``counts``: the same as ``finds`` of the queue's entries alone, where their index tells it.
     """
 
     tells: Q = field(default_factory=Q)
     finds: Q | None = None
+    counts: Q | None = None
     needs_cells: bool = False
     fits: Callable[[Sequence[int]], set[int]] | None = None
     few: bool | None = None
@@ -50,19 +52,16 @@ def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
     if queue.verdict:
         found.append(_verdict(queue.verdict))
     if queue.decision:
-        decided = Q(**{f"{E}action": queue.decision})
-        found.append(Condition(decided, decided))
+        found.append(_of_entry(action=queue.decision))
     if queue.reviewer:
-        by = Q(**{f"{E}decided_by__username": queue.reviewer})
-        found.append(Condition(by, by))
+        found.append(_of_entry(decided_by__username=queue.reviewer))
     if queue.phase is not None:
         found.append(Condition(Q(**{f"{E}accepted": PHASES[queue.phase], f"{E}judged": 2})))
     if queue.flag == "flagged":
         by_people = Q(flag__isnull=False)
         found.append(Condition(by_people, by_people))
     elif queue.flag:
-        flagged = Q(**{f"{E}{queue.flag}": True})
-        found.append(Condition(flagged, flagged))
+        found.append(_of_entry(**{queue.flag: True}))
     if queue.text:
         found.append(
             Condition(
@@ -90,21 +89,29 @@ def _verdict(word: str) -> Condition:
         return Condition(Q(**{f"{E}verdict_kept": word == "kept"}))
     if word == "none":
         return Condition(Q(**{f"{E}verdict_kept": None}))
-    coded = Q(**{f"{E}verdict_code": word})
-    return Condition(coded, coded)
+    return _of_entry(verdict_code=word)
+
+
+def _of_entry(**columns: Any) -> Condition:
+    """Columns of the entry that have an index of their own."""
+    of_pair = Q(**{f"{E}{name}": value for name, value in columns.items()})
+    return Condition(of_pair, of_pair, Q(**columns))
 
 
 def _range(name: str, wanted: Range) -> Condition:
     column = F(f"{E}{name}")
-    met, found = Q(), Q()
+    # As no index knows it: where it is asked of rows on the way, the order's index leads.
+    met, found, counted = (_within(one, wanted) for one in (column + 0, column, F(name)))
+    return Condition(met, found, counted, needs_cells=True)
+
+
+def _within(column: Any, wanted: Range) -> Q:
+    inside = Q()
     if wanted.low is not None:
-        # As no index knows it: where it is asked of rows on the way, the order's index leads.
-        met &= Q(GreaterThanOrEqual(column + 0, wanted.low))
-        found &= Q(GreaterThanOrEqual(column, wanted.low))
+        inside &= Q(GreaterThanOrEqual(column, wanted.low))
     if wanted.high is not None:
-        met &= Q(LessThanOrEqual(column + 0, wanted.high))
-        found &= Q(LessThanOrEqual(column, wanted.high))
-    return Condition(met, found, needs_cells=True)
+        inside &= Q(LessThanOrEqual(column, wanted.high))
+    return inside
 
 
 def in_cells(cells: Sequence[int], *, led: bool = False) -> Q:

@@ -101,11 +101,21 @@ class Queue:
         for condition in self.conditions:
             if condition.finds is None or condition.few is False:
                 continue
-            ids = self._ids(condition)
-            count = len(ids) if condition.guessed else ids.count()
+            count = self._count(condition)
             if count <= FEW:
                 found.append((count, condition))
         return min(found, key=lambda pair: pair[0])[1] if found else None
+
+    def _count(self, condition: Condition) -> int:
+        """How many the condition finds, at most one more than few."""
+        if condition.counts is None:
+            ids = self._ids(condition)
+            return len(ids) if condition.guessed else ids.count()
+        entries = QueueEntry.objects.filter(condition.counts, run=self.run)
+        if condition.needs_cells:
+            entries = entries.filter(cell__in=[int(cell) for cell in self.cells])
+        # Every index has the position, so the index alone is read.
+        return entries.order_by().values_list("position")[: FEW + 1].count()
 
     def _ids(self, condition: Condition) -> Rows:
         """What the condition finds, and no more of it than shows that it is not few."""
