@@ -3,6 +3,11 @@ from django.db import models
 
 from refinement.models.run import Run, RunSample
 
+_OF_A_LIST = (
+    *("run", "position", "cell", "margin", "ifd", "r_ifd", "length", "disagreement", "shuffle"),
+    "run_sample",
+)
+
 
 class QueueEntry(models.Model):
     """What the queue sorts and filters a pair by, in one row of plain columns.
@@ -85,20 +90,14 @@ class QueueEntry(models.Model):
             models.Index(fields=["run", "decided_by", "position"], name="queue_reviewer"),
             models.Index(fields=["run", "action", "position"], name="queue_action"),
             models.Index(fields=["run", "verdict_code", "position"], name="queue_code"),
-            models.Index(
-                fields=["run", "position"],
-                condition=models.Q(truncated=True),
-                name="queue_truncated",
-            ),
-            models.Index(
-                fields=["run", "position"],
-                condition=models.Q(unscorable=True),
-                name="queue_unscorable",
-            ),
-            models.Index(
-                fields=["run", "position"],
-                condition=models.Q(straddled=True),
-                name="queue_straddled",
+            # Of a mark all that a list is ordered and filtered by: such a list reads this alone.
+            *(
+                models.Index(
+                    fields=(*_OF_A_LIST, mark),
+                    condition=models.Q(**{mark: True}),
+                    name=f"queue_{mark}",
+                )
+                for mark in ("truncated", "unscorable", "straddled")
             ),
         ]
 

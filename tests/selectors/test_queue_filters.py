@@ -55,6 +55,7 @@ def found(room: Room, **query: str) -> list[int]:
 def test_each_filter_by_either_way(room: Room, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few matches are found by their own index and sorted, many are met on the way: the same."""
     monkeypatch.setattr(walks, "FEW", few)
+    monkeypatch.setattr(walks, "COVERED", few)
     everything = list(range(25))
     assert found(room) == everything
     assert found(room, decision="drop") == [1, 9]
@@ -113,6 +114,34 @@ def test_every_order_is_the_same_from_both_ends(room: Room, order: Order) -> Non
         window = queue_window(room.run, queue, around=by_id[forwards[place]], before=3, after=3)
         shown = [line.run_sample_id for line in window.lines]
         assert shown == forwards[max(0, place - 3) : place + 4]
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_a_list_of_a_mark_by_its_index_is_the_walk_past_all_others(
+    room: Room, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked = [pair.pk for pair in room.pairs if pair.position % 3 == 1]
+    Score.objects.filter(run_sample__in=marked).update(truncated=True)
+    rebuild()
+    by_id = {pair.pk: pair for pair in room.pairs}
+
+    def lists() -> list[list[int]]:
+        found = []
+        for show in (Show.ALL, Show.KEPT):
+            walk = Queue(room.run, QueueFilter(show=show, order=order, flag="truncated", seed=3))
+            forwards = walk.first(100)
+            middle = by_id[forwards[len(forwards) // 2]]
+            found += [forwards, walk.beside(middle, 2), walk.beside(middle, 2, back=True)]
+        return found
+
+    with CaptureQueriesContext(connection) as led:
+        by_index = lists()
+    assert sorted(by_index[0]) == marked
+    assert any("truncated AND cell + 0 IN" in query["sql"] for query in led)
+    monkeypatch.setattr(walks, "COVERED", -1)
+    with CaptureQueriesContext(connection) as walked:
+        assert lists() == by_index
+    assert not any("truncated AND cell + 0 IN" in query["sql"] for query in walked)
 
 
 def test_seeds_shuffle_differently_and_repeatably(room: Room) -> None:

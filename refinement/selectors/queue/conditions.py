@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ class Condition:
     ``few``: whether few enough fulfil it to find all; ``None``: to be counted. ``guessed``: a
     database can only guess how many ``finds`` finds, so a walk has it find their ids first.
     ``counts``: the same as ``finds`` of the queue's entries alone, where their index tells it.
+    ``mark``: a column of the entry whose index has all that a list of the mark needs.
     """
 
     tells: Q = field(default_factory=Q)
@@ -44,6 +45,7 @@ class Condition:
     fits: Callable[[Sequence[int]], set[int]] | None = None
     few: bool | None = None
     guessed: bool = False
+    mark: str = ""
 
 
 def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
@@ -61,7 +63,7 @@ def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
         by_people = Q(flag__isnull=False)
         found.append(Condition(by_people, by_people))
     elif queue.flag:
-        found.append(_of_entry(**{queue.flag: True}))
+        found.append(replace(_of_entry(**{queue.flag: True}), mark=queue.flag))
     if queue.text:
         found.append(
             Condition(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db import connection
+
 from refinement.models import QueueEntry
 from refinement.selectors.queue.filters import Order
 
@@ -64,14 +66,24 @@ class Stretch:
             bound, values = f"{sides} {sign} (%s, %s)", [key, around.position]
         return Stretch(self.number, self.column, (*self.where, bound), (*self.values, *values))
 
-    def rows(self, ordered_by: str, limit: int, *, down: bool) -> str:
-        """Pair, key and position of its first rows; its values follow a run's id and a cell."""
+    def rows(
+        self, ordered_by: str, limit: int, *, down: bool, among: str, source: str = ENTRY
+    ) -> str:
+        """Pair, key and position of its first rows; its values follow a run's id and ``among``'s.
+
+        ``among``: what is asked of the entries besides.
+        """
         direction = "DESC" if down else "ASC"
         return (
-            f"SELECT run_sample_id, {self.column} AS key, position AS place FROM {ENTRY} WHERE "
-            + " AND ".join(("run_id = %s", "cell = %s", *self.where))
+            f"SELECT run_sample_id, {self.column} AS key, position AS place FROM {source} WHERE "
+            + " AND ".join(("run_id = %s", among, *self.where))
             + f" ORDER BY {ordered_by} {direction}, position {direction} LIMIT {int(limit)}"
         )
+
+
+def marked(mark: str) -> str:
+    """The entries by the index of a mark: SQLite takes any other one that begins with the run."""
+    return f"{ENTRY} INDEXED BY queue_{mark}" if connection.vendor == "sqlite" else ENTRY
 
 
 def stretches_of(queue: QueueFilter) -> list[Stretch]:

@@ -19,7 +19,7 @@ from refinement.models import QueueEntry, Run, RunSample
 from refinement.selectors.ids import by_ids
 from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led
 from refinement.selectors.queue.filters import CELLS, QueueFilter
-from refinement.selectors.queue.stretches import SORTINGS, Stretch, on_from, stretches_of
+from refinement.selectors.queue.stretches import SORTINGS, Stretch, marked, on_from, stretches_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from refinement.selectors.queue.conditions import Condition
 
 _ANY_CELL = -9_007_199_254  # a parameter that stands for each cell, and like which is no other
+COVERED = 20_000  # as FEW, where an index has all that the page asks
 MOST_TRIED = 1_500  # rows asked in lots, before all that fulfil a condition are found instead
 
 Rows = QuerySet[RunSample, Any]
@@ -102,7 +103,7 @@ class Queue:
             if condition.finds is None or condition.few is False:
                 continue
             count = self._count(condition)
-            if count <= FEW:
+            if count <= (COVERED if self._is_covered(condition) else FEW):
                 found.append((count, condition))
         return min(found, key=lambda pair: pair[0])[1] if found else None
 
@@ -111,11 +112,23 @@ class Queue:
         if condition.counts is None:
             ids = self._ids(condition)
             return len(ids) if condition.guessed else ids.count()
+        if self._is_covered(condition):
+            return self._count_marked(condition.mark)
         entries = QueueEntry.objects.filter(condition.counts, run=self.run)
         if condition.needs_cells:
             entries = entries.filter(cell__in=[int(cell) for cell in self.cells])
         # Every index has the position, so the index alone is read.
         return entries.order_by().values_list("position")[: FEW + 1].count()
+
+    def _count_marked(self, mark: str) -> int:
+        rows = f"SELECT 1 FROM {marked(mark)} WHERE run_id = %s AND {mark} LIMIT {COVERED + 1}"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT COUNT(*) FROM ({rows}) found", [self.run.pk])
+            return int(cursor.fetchone()[0])
+
+    def _is_covered(self, condition: Condition) -> bool:
+        """Whether its index has all that is asked, so that no row of the table is read."""
+        return bool(condition.mark) and len(self.conditions) == 1 and not self.within
 
     def _ids(self, condition: Condition) -> Rows:
         """What the condition finds, and no more of it than shows that it is not few."""
@@ -195,8 +208,10 @@ class Queue:
         reads the order's index, and not one that has the stretch's rows among all others.
         """
         if self.leader is None and not self.asked:
-            sql = stretch.rows(self.sorting.column, limit, down=down)
+            sql = stretch.rows(self.sorting.column, limit, down=down, among="cell = %s")
             return sql, (self.run.pk, _ANY_CELL, *stretch.values)
+        if self.leader is not None and self._is_covered(self.leader):
+            return self._cut_marked(self.leader.mark, stretch, limit, down=down)
         rows = self._narrowed(self.cells if self.leader else (_ANY_CELL,))
         if stretch.where:
             bounds = RawSQL(" AND ".join(stretch.where), stretch.values, BooleanField())
@@ -205,3 +220,17 @@ class Queue:
         rows = rows.order_by(f"{sign}{E}{self.sorting.column}", f"{sign}{E}position")
         cut = rows.values_list("pk", f"{E}{stretch.column}", f"{E}position")[:limit]
         return cut.query.sql_with_params()
+
+    def _cut_marked(
+        self, mark: str, stretch: Stretch, limit: int, *, down: bool
+    ) -> tuple[str, Sequence[Any]]:
+        """The same where the index of the mark has all that is asked."""
+        cells = ", ".join(str(int(cell)) for cell in self.cells)
+        sql = stretch.rows(
+            self.sorting.column,
+            limit,
+            down=down,
+            among=f"{mark} AND cell + 0 IN ({cells})",  # no other index shall lead by the cell
+            source=marked(mark),
+        )
+        return sql, (self.run.pk, *stretch.values)
