@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from refinement.models import Candidate, Run, RunSample, Score, TeacherCall, Verdict, Worker
@@ -103,6 +105,20 @@ def test_rates_are_those_of_the_last_minute(run: Run) -> None:
     progress = run_progress(run)
     assert progress.tokens_per_second == pytest.approx(200 / 60)
     assert progress.pairs_per_second == pytest.approx(1 / 60)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL knows its tables' sizes")
+def test_rates_are_read_from_the_latest_rows_without_statistics(run: Run) -> None:
+    """As every page of a run asks for them each second, nothing may read all of its samples."""
+    with CaptureQueriesContext(connection) as asked:
+        run_progress(run)
+    paces = [query["sql"] for query in asked if "LIMIT 5000" in query["sql"]]
+    assert len(paces) == 2
+    with connection.cursor() as cursor:
+        for sql in paces:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            plan = " ".join(row[3] for row in cursor.fetchall())
+            assert "(run_id=?)" not in plan, plan
 
 
 def test_a_rate_is_taken_from_so_many_rows_at_most(
