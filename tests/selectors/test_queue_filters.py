@@ -144,6 +144,21 @@ def test_a_list_of_a_mark_by_its_index_is_the_walk_past_all_others(
     assert not any("truncated AND cell + 0 IN" in query["sql"] for query in walked)
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL knows its tables' sizes")
+def test_few_pairs_with_a_word_lead_without_statistics(room: Room) -> None:
+    """Or SQLite would read all pairs of the run, as their entries have an index by it."""
+    queue = QueueFilter.from_query({"show": "all", "q": "question 7"})
+    with CaptureQueriesContext(connection) as asked:
+        assert len(Queue(room.run, queue).first(10)) == 1
+    with connection.cursor() as cursor:
+        for query in asked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
+            plan = " ".join(row[3] for row in cursor.fetchall())
+            assert not re.search(
+                r"refinement_queueentry USING \w+ ?\w* queue_\w+ \(run_id", plan
+            ), plan
+
+
 def test_seeds_shuffle_differently_and_repeatably(room: Room) -> None:
     def shuffled(seed: int) -> list[int]:
         return Queue(room.run, QueueFilter(show=Show.ALL, order=Order.RANDOM, seed=seed)).first(25)

@@ -129,3 +129,16 @@ def in_cells(cells: Sequence[int], *, led: bool = False) -> Q:
 def led(rows: QuerySet[RunSample, Any]) -> QuerySet[RunSample, Any]:
     """With ``led_cell``, the cell as no index knows it."""
     return rows.alias(led_cell=F(f"{E}cell") + 0)
+
+
+def of_run(
+    rows: QuerySet[RunSample, Any], run: Run, leader: Condition | None
+) -> QuerySet[RunSample, Any]:
+    """Those of a run, by the leader's index, or by the order's where none leads.
+
+    Where the leader's index does not begin with the run, the run is told as no index knows it:
+    without statistics SQLite would read all pairs of the run and ask each.
+    """
+    if leader is None or leader.counts is not None:
+        return rows.filter(queue_entry__run=run)
+    return rows.alias(led_run=F(f"{E}run_id") + 0).filter(led_run=run.pk)

@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 
 from refinement.models import QueueEntry, Run, RunSample
 from refinement.selectors.ids import by_ids
-from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led
+from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led, of_run
 from refinement.selectors.queue.filters import CELLS, QueueFilter
 from refinement.selectors.queue.stretches import SORTINGS, Stretch, marked, on_from, stretches_of
 
@@ -133,7 +133,7 @@ class Queue:
     def _ids(self, condition: Condition) -> Rows:
         """What the condition finds, and no more of it than shows that it is not few."""
         if condition not in self._found:
-            rows = RunSample.objects.filter(condition.finds, queue_entry__run=self.run)
+            rows = of_run(RunSample.objects.filter(condition.finds), self.run, condition)
             if condition.needs_cells:
                 rows = rows.filter(in_cells(self.cells))
             self._found[condition] = rows.order_by().values_list("pk", flat=True)[: FEW + 1]
@@ -149,7 +149,7 @@ class Queue:
 
     # -- Rows ---------------------------------------------------------------------------------
     def _narrowed(self, cells: Sequence[int]) -> Rows:
-        rows = RunSample.objects.filter(queue_entry__run=self.run)
+        rows = of_run(RunSample.objects.all(), self.run, self.leader)
         if self.leader is None or self.leader.needs_cells:
             rows = rows.filter(in_cells(cells))
         else:
