@@ -6,7 +6,7 @@ compared with everything a person said that still stands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,9 @@ import numpy as np
 from refinement.method.agreement import cohen_kappa, krippendorff_alpha, share_agreed
 from refinement.method.policies import POLICIES, get_policy
 from refinement.method.policies.columns import evaluate
-from refinement.method.specs import PolicySpec
 from refinement.models import Decision, Opinion, User, Verdict
 from refinement.selectors.run_columns import table_of
+from refinement.selectors.what_if import policy_of, under_filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -144,19 +144,12 @@ def _policy_labels(run: Run, said: Mapping[int, Mapping[int, str]]) -> dict[str,
     """What the run's verdict and each policy, with the run's filters, say of the judged pairs."""
     judged = sorted({pk for labels in said.values() for pk in labels})[-MOST_PAIRS:]
     labels = {RUNS_OWN: _verdict_labels(judged)}
-    own = PolicySpec.from_dict(run.config.get("policy", {}))
+    # How many of a whole run are kept is no judgement of a pair.
+    own = replace(policy_of(run), top_by="", top_count=None, top_percent=None, diverse=False)
     table = table_of(judged)
     ids = table.ids.tolist()
     for name, recipe in POLICIES.items():
-        # How many of a whole run are kept is no judgement of a pair.
-        spec = PolicySpec(
-            name=name,
-            require_response_accepted=own.require_response_accepted and recipe.takes_responses,
-            max_ifd=own.max_ifd,
-            max_r_ifd=own.max_r_ifd,
-            seed=own.seed,
-            encoder=own.encoder,
-        )
+        spec = under_filters(name, own)
         if spec.needs_encoder and not spec.encoder:
             continue
         outcome = evaluate(get_policy(spec), table.columns)
