@@ -4,7 +4,7 @@ A local server answers each question after ``--latency`` seconds. With N questio
 ideal rate is N / latency. First the client alone is measured, then the whole teaching loop with its
 database. CPU milliseconds a question tell what a quieter machine would reach.
 
-    .venv/bin/python benchmarks/teacher.py [--concurrency 500] [--latency 1.0] [--seconds 12]
+    .venv/bin/python benchmarks/teacher.py [--concurrency 500] [--latency 1.0] [--seconds 20]
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from refinement.services.dispatch import delivered_to  # noqa: E402
 from refinement.services.starting import run_config  # noqa: E402
 
 QUESTION = [{"role": "user", "content": "Criticise this record. " * 40}]
-WARM_UP_SECONDS = 3.0
+WARM_UP_SECONDS = 8.0  # all ask at once, and stay bunched for some seconds
 
 
 def spec_for(url: str, concurrency: int) -> TeacherSpec:
@@ -78,7 +78,7 @@ async def client_rate(url: str, concurrency: int, seconds: float) -> tuple[float
 def loop_rate(url: str, concurrency: int, seconds: float) -> tuple[float, float]:
     """The same through the teaching loop: claims, stored replies, candidates."""
     call_command("migrate", verbosity=0)
-    run = make_run(url, concurrency, samples=int(concurrency * (seconds + 6)))
+    run = make_run(url, concurrency, samples=int(concurrency * (seconds + WARM_UP_SECONDS + 4)))
     stopping = threading.Event()
     with delivered_to(lambda *_: None):
         thread = threading.Thread(target=teach, args=[run.pk], kwargs={"stopping": stopping})
@@ -139,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--concurrency", type=int, default=500)
     parser.add_argument("--latency", type=float, default=1.0, help="seconds")
-    parser.add_argument("--seconds", type=float, default=12.0, help="measured, after the warm-up")
+    parser.add_argument("--seconds", type=float, default=20.0, help="measured, after the warm-up")
     arguments = parser.parse_args()
     server = REPOSITORY / "benchmarks" / "slow_teacher.py"
     command = [sys.executable, str(server), "--latency", str(arguments.latency)]

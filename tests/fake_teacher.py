@@ -259,6 +259,7 @@ class Handler(BaseHTTPRequestHandler):
             "misdeed": misdeed,
             "status": int(misdeed) if misdeed.isdigit() else status,
             "request": request,
+            "headers": dict(self.headers.items()),
         }
         if problem:
             state.record(entry)

@@ -74,6 +74,7 @@ class Teacher:
         self._first_wait = first_wait
         self._key = ""
         self._client: openai.AsyncOpenAI | None = None
+        self._address = ""
         self._options: openai.RequestOptions = {}
 
     async def ask(
@@ -130,7 +131,10 @@ class Teacher:
                     async with asyncio.timeout(self.spec.timeout_seconds):
                         # Not by the typed method, which spends milliseconds on checking types.
                         raw = await client.post(
-                            PATH, body=request, cast_to=httpx2.Response, options=self._options
+                            self._address,
+                            body=request,
+                            cast_to=httpx2.Response,
+                            options=self._options,
                         )
                     reply = self._read(raw, time.monotonic() - began)
                 except TimeoutError:
@@ -174,6 +178,8 @@ class Teacher:
         from refinement.method.connections import open_client, request_options
 
         self._client = open_client(spec, self._key, self.rule)
+        # Whole, as the client puts an address together anew for each question.
+        self._address = f"{str(self._client.base_url).rstrip('/')}{PATH}"
         self._options = request_options(spec, self._key)
         return self._client
 

@@ -6,9 +6,10 @@ import socket
 from dataclasses import replace
 from decimal import Decimal
 
+import openai
 import pytest
 
-from refinement.method.connections import is_azure
+from refinement.method.connections import ABOUT_US, is_azure
 from refinement.method.errors import (
     PermanentTeacherError,
     ReplyError,
@@ -347,6 +348,21 @@ class TestAzure:
         monkeypatch.setenv("A_KEY", "wrong")
         with pytest.raises(PermanentTeacherError, match="refused the key in A_KEY"):
             reply_to(server, "Why?", api_key_variable="A_KEY")
+
+
+def test_a_question_carries_what_the_client_sends_and_nothing_about_this_machine(server):
+    with openai.OpenAI(base_url=server.base_url, api_key="none") as client:
+        client.chat.completions.create(model="fake-teacher", messages=question("Why?"))
+    reply_to(server, "Why?")
+    theirs, ours = (
+        {name.lower(): value for name, value in entry["headers"].items()}
+        for entry in server.state.requests
+    )
+    about_us = {name for name in theirs if name.startswith("x-stainless-")}
+    assert about_us <= set(ABOUT_US)
+    assert set(ours) == set(theirs) - about_us - {"connection"}
+    for name in ("accept", "accept-encoding", "authorization", "content-type", "host"):
+        assert ours[name] == theirs[name]
 
 
 @pytest.mark.parametrize(
