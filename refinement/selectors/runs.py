@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, F, Max, Min, Q, Sum
+from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
 from refinement.models import Run, RunSample, Score, TeacherCall, Verdict
@@ -24,6 +25,7 @@ Stage, State = RunSample.Stage, RunSample.State
 RATE_WINDOW = timedelta(minutes=1)
 SHORTEST_WINDOW = timedelta(seconds=5)  # a rate over less would only be noise
 MOST_ROWS = 5_000  # that a rate is taken from
+STANDSTILL_SECONDS = 600.0  # longer than a teacher or a student is waited for
 STAGE_ORDER = [Stage(value) for value in Stage.values]
 
 
@@ -157,7 +159,7 @@ class RunSummary:
     cost: Decimal
     forward_tokens: int  # that went through the student
     forward_tokens_apart: int  # that would have with the four pairs compared scored one by one
-    stage_seconds: dict[str, float]  # from the first to the last result of each stage
+    stage_seconds: dict[str, float]  # see _stage_seconds
 
 
 def run_summary(run: Run) -> RunSummary:
@@ -187,7 +189,10 @@ def run_summary(run: Run) -> RunSummary:
 
 
 def _stage_seconds(run: Run) -> dict[str, float]:
-    """Wall-clock seconds of each stage. Stages overlap, so they add up to more than the run."""
+    """Wall-clock seconds of each stage, without those in which the run stood still.
+
+    Stages overlap, so they add up to more than the run.
+    """
     calls = TeacherCall.objects.filter(run_sample__run=run)
     scores = Score.objects.filter(run_sample__run=run)
     of_response = Q(candidate__kind="response")
@@ -208,7 +213,7 @@ def _asking_seconds(calls: QuerySet[TeacherCall]) -> float:
 
 
 def _seconds(rows: QuerySet[TeacherCall] | QuerySet[Score]) -> float:
-    times = rows.aggregate(first=Min("created_at"), last=Max("created_at"))
-    if times["first"] is None:
-        return 0.0
-    return float((times["last"] - times["first"]).total_seconds())
+    """From the first to the last, less each gap in which nothing came for long."""
+    times = rows.order_by("created_at").values_list("created_at", flat=True)
+    gaps = ((later - earlier).total_seconds() for earlier, later in pairwise(times.iterator()))
+    return sum(gap for gap in gaps if gap <= STANDSTILL_SECONDS)

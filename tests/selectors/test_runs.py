@@ -204,3 +204,9 @@ def test_the_summary(run: Run) -> None:
         "reflect_response": pytest.approx(2, abs=0.1),
         "select_response": 0.0,
     }
+
+
+def test_a_run_that_went_on_after_a_night_was_not_at_work_all_night(run: Run) -> None:
+    for position, seconds in enumerate((50_000, 49_970, 40, 0)):
+        call(run, position, "answer_instruction", seconds_ago=seconds)
+    assert run_summary(run).stage_seconds["reflect_instruction"] == pytest.approx(72, abs=0.1)
