@@ -3,10 +3,11 @@
     .venv/bin/python benchmarks/deciding.py [--samples 100000] [--seconds 15] [--http]
 
 Reviewers are threads in a few processes; each claims the next pair of the same queue, decides it
-and goes on, without a moment's thought. At the end the database is compared with what the
-reviewers were told: no decision lost, none doubled, no pair given to two. With ``--http`` they are
-browsers without a screen, who fetch pages and post forms to gunicorn, and read each page as long
-as ``--think`` says.
+and goes on, without a moment's thought. First they do so by the fewest statements that write the
+same rows, which look at nothing: a machine can do no more. At the end the database is compared with
+what the reviewers were told: no decision lost, none doubled, no pair given to two. With ``--http``
+they are browsers without a screen, who fetch pages and post forms to gunicorn, and read each page
+as long as ``--think`` says.
 """
 
 from __future__ import annotations
@@ -30,6 +31,26 @@ if TYPE_CHECKING:
 
     from refinement.models import Run, User
 
+_FIND = (
+    "SELECT id, position FROM refinement_runsample WHERE run_id = %s AND position > %s "
+    "AND decision_id IS NULL ORDER BY position LIMIT 1 FOR UPDATE SKIP LOCKED"
+)
+_LEASE = (
+    "INSERT INTO refinement_reviewlease (run_id, run_sample_id, user_id, expires_at, ahead) "
+    "VALUES (%s, %s, %s, now() + interval '5 min', false)"
+)
+_DECIDE = (
+    "INSERT INTO refinement_decision (run_id, run_sample_id, user_id, action, basis, created_at) "
+    "VALUES (%s, %s, %s, 'original', 'own', now()) RETURNING id"
+)
+_POINT = "UPDATE refinement_runsample SET decision_id = %s WHERE id = %s"
+_RELEASE = "DELETE FROM refinement_reviewlease WHERE run_sample_id = %s AND user_id = %s"
+_RECORD = (
+    "INSERT INTO refinement_auditevent (at, kind, action, user_id, who, via, project_id, "
+    "subject_type, subject_id, subject, detail) VALUES (now(), 'changed', 'pair.decided', %s, %s, "
+    "'command', %s, 'runsample', %s, '', '{}')"
+)
+
 Given = tuple[int, float]  # a run sample that was decided, and how long that took in seconds
 
 
@@ -45,6 +66,27 @@ def through_services(run: Run, user: User, until: float) -> list[Given]:
         assert pk is not None, "the queue is empty: take more --samples"
         after = run.run_samples.get(pk=pk)
         record_decision(run_sample=after, user=user, action="original", seen=0)
+        given.append((pk, time.perf_counter() - began))
+    return given
+
+
+def by_bare_statements(run: Run, user: User, until: float) -> list[Given]:
+    """The least that a claim and a decision can be: no lease, role or plan is looked at."""
+    from django.db import connection, transaction
+
+    given, position = [], -1
+    while time.time() < until:
+        began = time.perf_counter()
+        with connection.cursor() as cursor:
+            with transaction.atomic():
+                cursor.execute(_FIND, [run.pk, position])
+                pk, position = cursor.fetchone()
+                cursor.execute(_LEASE, [run.pk, pk, user.pk])
+            with transaction.atomic():
+                cursor.execute(_DECIDE, [run.pk, pk, user.pk])
+                cursor.execute(_POINT, [cursor.fetchone()[0], pk])
+                cursor.execute(_RELEASE, [pk, user.pk])
+                cursor.execute(_RECORD, [user.pk, user.username, run.project_id, pk])
         given.append((pk, time.perf_counter() - began))
     return given
 
@@ -88,10 +130,11 @@ def work(options: argparse.Namespace) -> None:
     cookies = [client_for(user).cookies["sessionid"].value for user in users if options.url]
     print("ready", flush=True)
     until = float(sys.stdin.readline())
+    ask = by_bare_statements if options.bare else through_services
 
     def one(user: User) -> None:
         try:
-            given.extend(through_services(run, user, until))
+            given.extend(ask(run, user, until))
         finally:
             connection.close()
 
@@ -114,9 +157,12 @@ def _all_at_once(works: list[Callable[[], None]]) -> None:
 
 
 # -- The run --------------------------------------------------------------------------------------
-def measure(run: Run, options: argparse.Namespace, url: str = "") -> list[Given]:
+def measure(
+    run: Run, options: argparse.Namespace, *, url: str = "", bare: bool = False
+) -> list[Given]:
     users = [reviewer(run.project, f"bench-{number}") for number in range(options.reviewers)]
     common = ["--run", str(run.pk), "--think", str(options.think), "--url", url]
+    common += ["--bare"] if bare else []
     processes = []
     for part in range(options.processes):
         names = [user.username for user in users[part :: options.processes]]
@@ -165,6 +211,7 @@ def main() -> None:
     for name in ("--run", "--url"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     parser.add_argument("--names", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -174,16 +221,23 @@ def main() -> None:
     with large_run(options) as run:
         from refinement.models import Decision
 
+        plain = tell("bare statements", measure(run, options, bare=True), options)
         last = Decision.objects.order_by("-pk").first()
         if options.http:
             with served() as url:
-                given = measure(run, options, url)
+                given = measure(run, options, url=url)
         else:
             given = measure(run, options)
-        waits = [1000 * seconds for _, seconds in given]
-        rate = len(given) / options.seconds
-        print(f"{options.reviewers} reviewers: {rate:.0f} decisions/s, p95 {p95(waits):.0f} ms")
+        rate = tell("ours", given, options)
+        print(f"ours / bare statements: {rate / plain:.2f}")
         check(run, given, last.pk if last else 0)
+
+
+def tell(name: str, given: list[Given], options: argparse.Namespace) -> float:
+    waits = [1000 * seconds for _, seconds in given]
+    rate: float = len(given) / options.seconds
+    print(f"{options.reviewers} reviewers, {name}: {rate:.0f} decisions/s, p95 {p95(waits):.0f} ms")
+    return rate
 
 
 if __name__ == "__main__":
