@@ -33,6 +33,10 @@ LANGUAGE_SAMPLE = 400  # records, drawn evenly
 _LANGUAGE_CHARACTERS = 300
 _MOST_REASONS = 20
 _AT_ONCE = 1000  # signatures hashed together
+_LONGEST_PLACEHOLDER = 24
+_PLACEHOLDERS = frozenset(
+    ("noinput", "noinputneeded", "noinputrequired", "noinputprovided", "none", "na", "无输入")
+)
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # wraps around, as is meant
 
 
@@ -70,6 +74,8 @@ class Survey:
             self._empty["response"] += 1
         if not pair.input:
             self._empty["input"] += 1
+        elif len(pair.input) <= _LONGEST_PLACEHOLDER and says_none(pair.input):
+            self._empty["placeholder"] += 1
         if pair.context:
             self._context += 1
         self._whole.append(hash(pair))
@@ -112,7 +118,7 @@ class Survey:
         return {
             "pairs": pairs,
             "lengths": {name: _spread(values) for name, values in self._lengths.items()},
-            "empty": {name: self._empty[name] for name in ("input", "response")},
+            "empty": {name: self._empty[name] for name in ("input", "response", "placeholder")},
             "with_context": self._context,
             "rewrites": dict(self._rewrites),
             "duplicates": {"exact": exact, "near": near, "looked_at": min(pairs, MOST_NEAR)},
@@ -120,6 +126,11 @@ class Survey:
             "kept_reasons": self._kept.most_common(_MOST_REASONS),
             "refused_reasons": self._refused.most_common(_MOST_REASONS),
         }
+
+
+def says_none(text: str) -> bool:
+    """Whether an input only says that there is none, as in many files made by models."""
+    return "".join(filter(str.isalnum, text)).casefold() in _PLACEHOLDERS
 
 
 def _sketch(pair: Pair) -> list[int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Dataset, Export, Membership, Project, Run, RunSample
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 Role = Literal["viewer", "reviewer", "owner"]
 ROLE_ORDER: tuple[Role, ...] = ("viewer", "reviewer", "owner")
+_ROLE_WORDS = {
+    "viewer": gettext_noop("viewer"),
+    "reviewer": gettext_noop("reviewer"),
+    "owner": gettext_noop("owner"),
+}
 
 
 class NoAccess(Http404):
@@ -44,7 +50,7 @@ def project_for(
     """Raises NoAccess for a stranger, PermissionDenied for a member with too small a role."""
     project = Project.objects.filter(pk=project_id).first()
     if project is None:
-        raise NoAccess("No such project.")
+        raise NoAccess(gettext("No such project."))
     _require(user, project, at_least)
     return project
 
@@ -55,7 +61,7 @@ def dataset_for(
     """A dataset with its project. Raises like ``project_for``."""
     dataset = Dataset.objects.select_related("project").filter(pk=dataset_id).first()
     if dataset is None:
-        raise NoAccess("No such dataset.")
+        raise NoAccess(gettext("No such dataset."))
     _require(user, dataset.project, at_least)
     return dataset
 
@@ -68,7 +74,7 @@ def run_for(user: "User | AnonymousUser", run_id: int, *, at_least: Role = "view
         .first()
     )
     if run is None:
-        raise NoAccess("No such run.")
+        raise NoAccess(gettext("No such run."))
     _require(user, run.project, at_least)
     return run
 
@@ -88,7 +94,7 @@ def run_sample_for(
         rows = RunSample.objects.select_related("run__project", "sample")
     run_sample = rows.filter(pk=run_sample_id).first()
     if run_sample is None:
-        raise NoAccess("No such sample.")
+        raise NoAccess(gettext("No such sample."))
     _require(user, run_sample.run.project, at_least)
     return run_sample
 
@@ -103,7 +109,7 @@ def export_for(
         .first()
     )
     if export is None:
-        raise NoAccess("No such export.")
+        raise NoAccess(gettext("No such export."))
     _require(user, export.project, at_least)
     return export
 
@@ -111,10 +117,17 @@ def export_for(
 def _require(user: "User | AnonymousUser", project: Project, at_least: Role) -> None:
     role = role_of(user, project)
     if role is None or user.pk is None:
-        raise NoAccess("Not a member of this project.")
+        raise NoAccess(gettext("Not a member of this project."))
     project.role_known = (user.pk, role)
     if ROLE_ORDER.index(role) < ROLE_ORDER.index(at_least):
         raise PermissionDenied(
-            f"This needs the role of {at_least} in “{project.name}”; yours is {role}. "
-            "Ask an owner of the project to change it."
+            gettext(
+                "This needs the role of %(needed)s in “%(project)s”; yours is %(yours)s. Ask an "
+                "owner of the project to change it."
+            )
+            % {
+                "needed": gettext(_ROLE_WORDS[at_least]),
+                "project": project.name,
+                "yours": gettext(_ROLE_WORDS[role]),
+            }
         )

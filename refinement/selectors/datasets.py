@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count
+from django.utils.translation import gettext
 
 from refinement.models import Dataset, Upload
 from refinement.selectors.access import NoAccess
@@ -57,7 +58,7 @@ def own_upload(user: User, upload_id: UUID) -> Upload:
     """An unfinished upload of this very user. Raises NoAccess for anybody else's."""
     upload = Upload.objects.select_related("project").filter(pk=upload_id, user=user).first()
     if upload is None:
-        raise NoAccess("No such upload.")
+        raise NoAccess(gettext("No such upload."))
     return upload
 
 

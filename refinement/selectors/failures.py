@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.core.paginator import Paginator
+from django.utils.translation import gettext
 
 from refinement.selectors.access import NoAccess
 from refinement.selectors.runs import failed_samples
@@ -29,5 +30,5 @@ def failed_sample(run: Run, run_sample_id: int) -> RunSample:
     """Raises NoAccess where no such sample of this run has failed."""
     run_sample = failed_samples(run).filter(pk=run_sample_id).first()
     if run_sample is None:
-        raise NoAccess("No such failed sample.")
+        raise NoAccess(gettext("No such failed sample."))
     return run_sample

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
+
 from refinement.models import Dataset, Membership, Project, Run, RunSample
 from refinement.selectors.access import NoAccess
 from refinement.selectors.queue.counts import counts_of_runs
@@ -69,7 +71,7 @@ def membership_in(project: Project, membership_id: int) -> Membership:
     """Raises NoAccess if it is not of this project."""
     membership = project.memberships.select_related("user").filter(pk=membership_id).first()
     if membership is None:
-        raise NoAccess("No such member.")
+        raise NoAccess(gettext("No such member."))
     return membership
 
 

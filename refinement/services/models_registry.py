@@ -195,10 +195,10 @@ def missing_key(endpoint: Endpoint) -> str:
     variable = endpoint.api_key_variable
     if not variable or os.environ.get(variable):
         return ""
-    return (
-        f"The environment variable {variable}, which holds this teacher's key, is not set here: "
-        "make sure that the teacher workers have it."
-    )
+    return gettext(
+        "The environment variable %(variable)s, which holds this teacher's key, is not set "
+        "here: make sure that the teacher workers have it."
+    ) % {"variable": variable}
 
 
 # -- Checks ---------------------------------------------------------------------------------------

@@ -104,5 +104,7 @@ def refuse_too_large(size: int) -> None:
 def disk_sentence(error: OSError) -> str:
     """What went wrong on the disk, for the user."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "The server's disk is full, so the file was not stored. Tell the admin."
-    return f"The server could not store the file ({error.strerror}). Tell the admin."
+        return gettext("The server's disk is full, so the file was not stored. Tell the admin.")
+    return gettext("The server could not store the file (%(reason)s). Tell the admin.") % {
+        "reason": error.strerror
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.http import FileResponse, Http404, StreamingHttpResponse
+from django.utils.translation import gettext
 
 from refinement.services.export_files import file_stem, media_type, path_of, zip_of
 
@@ -18,7 +19,7 @@ def send_file(export: Export, name: str) -> HttpResponseBase:
     """Raises FileNotFoundError where the file is gone, Http404 where it never was."""
     path = path_of(export, name)
     if path is None:
-        raise Http404("No such file.")
+        raise Http404(gettext("No such file."))
     return FileResponse(
         path.open("rb"),
         as_attachment=True,

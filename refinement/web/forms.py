@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from refinement.method.errors import StudentError
 from refinement.method.student_files import check_student_path
@@ -48,7 +49,7 @@ class MemberForm(forms.Form):
         return user
 
 
-_STALE = "This form is out of date. Load the page again."
+_STALE = gettext_lazy("This form is out of date. Load the page again.")
 
 
 class OnceForm(forms.Form):
@@ -70,8 +71,8 @@ class DatasetForm(OnceForm):
     )
     file = forms.FileField(
         error_messages={
-            "required": "Choose a file.",
-            "empty": "The file is empty. Choose one that holds records.",
+            "required": gettext_lazy("Choose a file."),
+            "empty": gettext_lazy("The file is empty. Choose one that holds records."),
         },
         widget=forms.FileInput(
             attrs={"accept": ".json,.jsonl,.ndjson,.csv,.tsv,.parquet,.arrow,.gz,.zst"}
@@ -88,7 +89,8 @@ class DatasetForm(OnceForm):
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("file") and not self.cleaned_data.get("whole"):
             self.add_error(
-                "file", "The upload was cut off half-way. Nothing was stored; try again."
+                "file",
+                gettext("The upload was cut off half-way. Nothing was stored; try again."),
             )
         return self.cleaned_data
 
@@ -108,7 +110,10 @@ else:
 
 class DatasetChoice(_DatasetField):
     def label_from_instance(self, obj: Dataset) -> str:
-        return f"{obj.name} ({obj.sample_count:,} pairs)"
+        words = ngettext(
+            "%(name)s (%(pairs)s pair)", "%(name)s (%(pairs)s pairs)", obj.sample_count
+        )
+        return words % {"name": obj.name, "pairs": intcomma(obj.sample_count)}
 
 
 class RunForm(PolicyFields, OnceForm):
@@ -117,7 +122,9 @@ class RunForm(PolicyFields, OnceForm):
     dataset = DatasetChoice(
         queryset=Dataset.objects.none(),
         empty_label=None,
-        error_messages={"invalid_choice": "Choose a dataset of this project that is ready."},
+        error_messages={
+            "invalid_choice": gettext_lazy("Choose a dataset of this project that is ready.")
+        },
     )
     limit = forms.IntegerField(
         label=gettext_lazy("First pairs only"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from refinement.method.prompt_set import RULES, PromptSet
@@ -92,7 +93,9 @@ def budget(request: Request, run_id: int) -> HttpResponse:
         messages.error(request, str(error))
     else:
         bounded = run.budget_tokens is not None or run.budget_cost is not None
-        messages.success(request, "The budget is set." if bounded else "The budget is lifted.")
+        messages.success(
+            request, gettext("The budget is set.") if bounded else gettext("The budget is lifted.")
+        )
     return redirect("run", run_id)
 
 

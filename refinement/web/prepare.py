@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from refinement.formats.chats import ChatShape
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from refinement.web.http import Request
 
 CONTAINERS = {
-    "json": "a JSON array",
+    "json": gettext_lazy("a JSON array"),
     "jsonl": "JSON Lines",
     "csv": "CSV",
     "parquet": "Parquet",
@@ -97,7 +98,7 @@ def context(dataset: Dataset, form: Mapping[str, str]) -> dict[str, Any]:
     except FormatError as error:
         return {"dataset": dataset, "broken": str(error)}
     except OSError:
-        return {"dataset": dataset, "broken": "The stored file is gone. Upload it again."}
+        return {"dataset": dataset, "broken": gettext("The stored file is gone. Upload it again.")}
     plan = _plan(dataset, found, form)
     shape = FORMATS[plan.format]
     fields = [

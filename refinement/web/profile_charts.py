@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import get_language_info, gettext
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT = 320, 72  # of a histogram
-_LANGUAGES = {
-    "ar": "Arabic",
-    "de": "German",
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "hi": "Hindi",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "nl": "Dutch",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ru": "Russian",
-    "tr": "Turkish",
-    "uk": "Ukrainian",
-    "vi": "Vietnamese",
-    "zh": "Chinese",
-}
 
 
 def charts(profile: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -38,22 +22,38 @@ def charts(profile: Mapping[str, Any]) -> dict[str, Any] | None:
     looked_at = sum(count for _, count in profile["languages"])
     return {
         "pairs": pairs,
-        "lengths": [_histogram(name, profile["lengths"][name]) for name in profile["lengths"]],
+        "lengths": [
+            _histogram(name, profile["lengths"][name]) for name in ("instruction", "response")
+        ],
         "bars": [
-            _bar("without an input", profile["empty"]["input"], pairs),
-            _bar("with an empty response", profile["empty"]["response"], pairs),
-            _bar("with earlier turns or a system prompt", profile["with_context"], pairs),
-            _bar("the same as an earlier pair", duplicates["exact"], pairs),
-            _bar("nearly the same as an earlier pair", duplicates["near"] or 0, pairs),
+            _bar(gettext("without an input"), profile["empty"]["input"], pairs),
+            *_placeholders(profile["empty"].get("placeholder", 0), pairs),
+            _bar(gettext("with an empty response"), profile["empty"]["response"], pairs),
+            _bar(gettext("with earlier turns or a system prompt"), profile["with_context"], pairs),
+            _bar(gettext("the same as an earlier pair"), duplicates["exact"], pairs),
+            _bar(gettext("nearly the same as an earlier pair"), duplicates["near"] or 0, pairs),
         ],
         "languages": [
-            _bar(_LANGUAGES.get(code, code), count, looked_at)
-            for code, count in profile["languages"]
+            _bar(_language(code), count, looked_at) for code, count in profile["languages"]
         ],
         "looked_at": looked_at,
         "near_looked_at": duplicates["looked_at"],
         "rewrites": profile.get("rewrites", {}),
     }
+
+
+def _placeholders(count: int, pairs: int) -> list[dict[str, Any]]:
+    """A line where there are some: a teacher and a student would read them as an input."""
+    words = gettext("with an input that only says there is none (noinput, n/a)")
+    return [_bar(words, count, pairs)] if count else []
+
+
+def _language(code: str) -> str:
+    """Its name in the reader's language, by Django's own list; a code that it lacks as it is."""
+    try:
+        return str(get_language_info({"zh": "zh-hans"}.get(code, code))["name_translated"])
+    except KeyError:
+        return code
 
 
 def _histogram(name: str, spread: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,8 @@ def _histogram(name: str, spread: Mapping[str, Any]) -> dict[str, Any]:
                 "height": f"{height:.1f}",
                 "middle": f"{(number + 0.5) * step:.1f}",
                 "label": _short(first),
-                "title": f"{count:,} of {first:,} to {last:,} characters",
+                "title": gettext("%(count)s of %(first)s to %(last)s characters")
+                % {"count": intcomma(count), "first": intcomma(first), "last": intcomma(last)},
             }
         )
     return {"name": name, "columns": columns, **spread}

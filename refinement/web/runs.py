@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from refinement.models import Run
@@ -216,13 +217,16 @@ def _steer(
 @require_POST
 def pause(request: Request, run_id: int) -> HttpResponse:
     return _steer(
-        request, run_id, services.pause_run, lambda _: "Paused. What is in work is finished first."
+        request,
+        run_id,
+        services.pause_run,
+        lambda _: gettext("Paused. What is in work is finished first."),
     )
 
 
 @require_POST
 def resume(request: Request, run_id: int) -> HttpResponse:
-    return _steer(request, run_id, services.resume_run, lambda _: "The run goes on.")
+    return _steer(request, run_id, services.resume_run, lambda _: gettext("The run goes on."))
 
 
 @require_POST
@@ -231,7 +235,7 @@ def cancel(request: Request, run_id: int) -> HttpResponse:
         request,
         run_id,
         services.cancel_run,
-        lambda _: "Cancelled. What is done can still be reviewed and exported.",
+        lambda _: gettext("Cancelled. What is done can still be reviewed and exported."),
     )
 
 
@@ -251,8 +255,10 @@ def retry(request: Request, run_id: int) -> HttpResponse:
     except ServiceError as error:
         messages.error(request, str(error))
     else:
-        words = "One pair is tried again." if count == 1 else f"{count:,} pairs are tried again."
-        messages.success(request, words)
+        words = ngettext(
+            "%(pairs)s pair is tried again.", "%(pairs)s pairs are tried again.", count
+        )
+        messages.success(request, words % {"pairs": intcomma(count)})
     if run_sample is None:
         return redirect("run", run_id)
     return redirect(f"{reverse('run-failures', args=[run_id])}?{urlencode({'reason': reason})}")

@@ -41,8 +41,8 @@ class TokenForm(forms.Form):
     project = _ProjectField(
         queryset=Project.objects.none(),
         required=False,
-        empty_label="All of yours",
-        help_text="A token of one project opens no other.",
+        empty_label=gettext_lazy("All of yours"),
+        help_text=gettext_lazy("A token of one project opens no other."),
     )
     days = forms.IntegerField(
         label=gettext_lazy("Lives for"),

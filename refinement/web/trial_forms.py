@@ -64,15 +64,16 @@ class TrialForm(forms.Form):
     dataset = forms.ModelChoiceField(
         queryset=Dataset.objects.none(),
         error_messages={
-            "required": "Choose a dataset first.",
-            "invalid_choice": "Choose a dataset of this project that is ready.",
+            "required": gettext_lazy("Choose a dataset first."),
+            "invalid_choice": gettext_lazy("Choose a dataset of this project that is ready."),
         },
     )
     teacher = forms.ModelChoiceField(
-        queryset=Endpoint.objects.all(), error_messages={"required": "Choose a teacher first."}
+        queryset=Endpoint.objects.all(),
+        error_messages={"required": gettext_lazy("Choose a teacher first.")},
     )
     protocol = forms.ChoiceField(
-        choices=[("", "As registered"), *Endpoint.Protocol.choices], required=False
+        choices=[("", gettext_lazy("As registered")), *Endpoint.Protocol.choices], required=False
     )
     limit = forms.IntegerField(required=False, min_value=1)
     pair = forms.IntegerField(required=False, min_value=1)

@@ -53,7 +53,7 @@ def preview(request: Request, project_id: int) -> HttpResponse:
             }
             page = "trials/_preview.html" if request.htmx else "trials/preview.html"
             return render(request, page, context)
-        form.add_error("pair", "This dataset has fewer pairs: choose a smaller number.")
+        form.add_error("pair", gettext("This dataset has fewer pairs: choose a smaller number."))
     return _refused(request, project, _problems(form, prompts))
 
 

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -72,14 +73,13 @@ def refusal_of(request: HttpRequest) -> str:
 
 def _too_large(size: int) -> str:
     limit = filesizeformat(settings.UPLOAD_LIMIT_BYTES)
-    return (
-        f"The file has {filesizeformat(size)}; the limit is {limit}. "
-        "Split it, and upload the parts."
-    )
+    return gettext(
+        "The file has %(size)s; the limit is %(limit)s. Split it, and upload the parts."
+    ) % {"size": filesizeformat(size), "limit": limit}
 
 
 def _disk_full(folder: str) -> str:
-    return (
-        f"The server's disk has no room left for this file (in {folder}). Nothing was stored. "
+    return gettext(
+        "The server's disk has no room left for this file (in %(folder)s). Nothing was stored. "
         "Ask whoever runs the server to free some space, then upload again."
-    )
+    ) % {"folder": folder}

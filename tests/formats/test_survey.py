@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from refinement.formats.keys import Keys
 from refinement.formats.records import Kept, Record, Rejected
 from refinement.formats.shape import GivenRewrite
@@ -50,6 +52,16 @@ def test_exact_and_near_duplicates_are_told_apart() -> None:
     assert 95 <= figures["near"] <= 100
 
 
+@pytest.mark.parametrize(
+    ("words", "none"),
+    [("<noinput>", True), ("No input.", True), ("N/A", True), ("nina", False), ("no", False)],
+)
+def test_an_input_that_only_says_that_there_is_none(words: str, none: bool) -> None:
+    survey = Survey()
+    survey.add(record("a", "b", input=words))
+    assert survey.figures()["empty"] == {"input": 0, "response": 0, "placeholder": int(none)}
+
+
 def test_lengths_and_empty_fields_are_counted() -> None:
     survey = Survey()
     survey.add(record("a" * 10, "b" * 100))
@@ -57,7 +69,7 @@ def test_lengths_and_empty_fields_are_counted() -> None:
     survey.add(record("a" * 40, "b" * 1000))
     figures = survey.figures()
     assert figures["pairs"] == 3
-    assert figures["empty"] == {"input": 2, "response": 1}
+    assert figures["empty"] == {"input": 2, "response": 1, "placeholder": 0}
     assert figures["with_context"] == 1
     lengths = figures["lengths"]["instruction"]
     assert (lengths["median"], lengths["longest"]) == (20, 40)

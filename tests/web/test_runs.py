@@ -246,10 +246,10 @@ def test_what_cannot_be_done_now_is_said(house: House) -> None:
 
 def test_retry_all_and_retry_one(house: House) -> None:
     second = house.room.add(state="failed", error="Cut off.")
-    assert "One pair is tried again." in steer(house, "run-retry", run_sample=second.pk)
+    assert "1 pair is tried again." in steer(house, "run-retry", run_sample=second.pk)
     assert RunSample.objects.get(pk=second.pk).state == "ready"
     assert RunSample.objects.filter(state="failed").count() == 1
-    assert "One pair is tried again." in steer(house, "run-retry")
+    assert "1 pair is tried again." in steer(house, "run-retry")
     assert not RunSample.objects.filter(state="failed").exists()
     assert "Nothing to retry" in steer(house, "run-retry")
 

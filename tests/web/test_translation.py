@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 BASE = Path(settings.BASE_DIR)
 PO = BASE / "locale" / "de" / "LC_MESSAGES" / "django.po"
 MARKS = {"gettext", "gettext_lazy", "gettext_noop"}
+NO_PAGES = {
+    "_not_valid",
+    "info",
+    "warning",
+    "error",
+    "exception",
+    "TypeError",
+    "OAuth2Error",
+    "InvalidKeyError",
+}
+SENTENCE = re.compile(r"^[A-Z“].* .*[.:]$|\b[a-z]{2,} [a-z]{2,} [a-z]{2,}\b")
+PAGES_IN_CODE = sorted((BASE / "refinement/web").glob("*.py"))
+SPEAKS_TO_PROGRAMS = {"health.py", "status.py"}
 HOLES = re.compile(r"%\((\w+)\)s|\{(\w+)\}")  # the second kind is filled in the browser
 
 
@@ -55,9 +68,39 @@ def in_code() -> Iterator[str]:
     for path in sorted((BASE / "refinement").rglob("*.py")):
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and getattr(call.func, "id", "") in MARKS:
-                text = call.args[0]
-                if isinstance(text, ast.Constant):
-                    yield str(text.value)
+                yield from (str(text.value) for text in call.args if _is_text(text))
+            elif isinstance(call, ast.Call) and getattr(call.func, "id", "") == "ngettext":
+                yield str(getattr(call.args[0], "value", ""))
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def sentences(path: Path) -> Iterator[tuple[int, str]]:
+    """Sentences in a module of pages that no reader's language is asked for, with their lines."""
+    tree = ast.parse(path.read_text())
+    aside = {
+        inner
+        for node in ast.walk(tree)
+        if _is_docstring(node) or _is_no_page(node)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if _is_text(node) and node not in aside and SENTENCE.search(node.value):  # type: ignore[arg-type, attr-defined]
+            yield node.lineno, node.value  # type: ignore[attr-defined]
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_no_page(node: ast.AST) -> bool:
+    """Marked for translation, or for a log or another program."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+    return name in MARKS | NO_PAGES or name == "ngettext"
 
 
 def test_every_text_has_its_german() -> None:
@@ -67,6 +110,12 @@ def test_every_text_has_its_german() -> None:
     assert sorted(wanted - set(known)) == [], "refresh them: make messages"
     missing = [m for m in wanted if not (known[m].msgstr or all(known[m].msgstr_plural.values()))]
     assert missing == []
+
+
+@pytest.mark.parametrize("path", PAGES_IN_CODE, ids=lambda path: path.stem)
+def test_no_page_says_a_sentence_in_english_alone(path: Path) -> None:
+    if path.name not in SPEAKS_TO_PROGRAMS:
+        assert list(sentences(path)) == []
 
 
 def test_the_german_fills_the_same_holes() -> None:
