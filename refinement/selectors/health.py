@@ -88,7 +88,7 @@ def _dead(queue: str, waiting: int) -> Trouble:
         at = timezone.localtime(last.seen_at)
         sentences.append(
             gettext("The last one was seen at %(time)s on %(day)s.")
-            % {"time": date_format(at, "H:i"), "day": date_format(at, "j F")}
+            % {"time": date_format(at, "H:i"), "day": date_format(at, gettext("j F"))}
         )
     if waiting:
         sentences.append(gettext("Waiting for it: %(count)s.") % {"count": intcomma(waiting)})

@@ -55,7 +55,7 @@ class DecisionConflict(ServiceError):  # noqa: N818 - an event among people, no 
                 "who": gettext("You") if mine else latest.user.get_username(),
                 "did": gettext(_DID[Decision.Action(latest.action)]),
                 "time": date_format(at, "H:i"),
-                "day": date_format(at, "j F"),
+                "day": date_format(at, gettext("j F")),
             }
         )
         self.latest = latest

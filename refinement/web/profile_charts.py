@@ -86,4 +86,4 @@ def _short(number: int) -> str:
 
 
 def _bar(label: str, count: int, whole: int) -> dict[str, Any]:
-    return {"label": label, "count": count, "part": f"{100 * count / max(1, whole):.1f}"}
+    return {"label": label, "count": count, "part": round(100 * count / max(1, whole), 1)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,16 @@ NO_PAGES = {
 SENTENCE = re.compile(r"^[A-Z“].* .*[.:]$|\b[a-z]{2,} [a-z]{2,} [a-z]{2,}\b")
 PAGES_IN_CODE = sorted((BASE / "refinement/web").glob("*.py"))
 SPEAKS_TO_PROGRAMS = {"health.py", "status.py"}
+TEMPLATES = sorted((BASE / "templates").rglob("*.html"))
+OF_TEMPLATES = re.compile(
+    r"{% comment.*?endcomment %}|{% blocktranslate\b.*?{% endblocktranslate %}"
+    r"|{% block (?:page|body)_class %}.*?{% endblock %}|{#.*?#}|{%.*?%}|{{.*?}}",
+    re.DOTALL,
+)
+NAMES = {
+    *("SHA-256", "README.md", "dataset_info.json", "manifest.json", "train"),
+    *("as_imported", "jsonl"),
+}
 HOLES = re.compile(r"%\((\w+)\)s|\{(\w+)\}")  # the second kind is filled in the browser
 
 
@@ -91,6 +102,36 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value  # type: ignore[attr-defined]
 
 
+class Words(HTMLParser):
+    """Words of a template's own markup that a person reads or hears, with their lines."""
+
+    HEARD = ("title", "aria-label", "placeholder", "alt", "data-announce")
+    CODE = ("script", "style", "code", "kbd", "pre")
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.found: list[tuple[int, str]] = []
+        self._code = 0
+        self.feed(re.sub(OF_TEMPLATES, lambda part: "\n" * part[0].count("\n"), source))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._code += tag in self.CODE
+        for name, value in attrs:
+            if name in self.HEARD:
+                self._note(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._code -= tag in self.CODE
+
+    def handle_data(self, data: str) -> None:
+        if not self._code:
+            self._note(data)
+
+    def _note(self, words: str) -> None:
+        if re.search("[A-Za-z]{2,}", words) and words.strip() not in NAMES:
+            self.found.append((self.getpos()[0], words.strip()))
+
+
 def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
@@ -116,6 +157,15 @@ def test_every_text_has_its_german() -> None:
 def test_no_page_says_a_sentence_in_english_alone(path: Path) -> None:
     if path.name not in SPEAKS_TO_PROGRAMS:
         assert list(sentences(path)) == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_no_template_says_a_word_in_english_alone(path: Path) -> None:
+    source = path.read_text()
+    assert Words(source).found == []
+    words = set(re.findall(r'\|(?:default|join|yesno|date):"([^"]*[A-Za-z]{3,}[^"]*)"', source))
+    assert words - NAMES == set()
+    assert "|pluralize" not in source
 
 
 def test_the_german_fills_the_same_holes() -> None:
