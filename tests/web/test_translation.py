@@ -27,16 +27,7 @@ if TYPE_CHECKING:
 BASE = Path(settings.BASE_DIR)
 PO = BASE / "locale" / "de" / "LC_MESSAGES" / "django.po"
 MARKS = {"gettext", "gettext_lazy", "gettext_noop"}
-NO_PAGES = {
-    "_not_valid",
-    "info",
-    "warning",
-    "error",
-    "exception",
-    "TypeError",
-    "OAuth2Error",
-    "InvalidKeyError",
-}
+NO_PAGES = {"_not_valid", "TypeError", "OAuth2Error", "InvalidKeyError"}
 SENTENCE = re.compile(r"^[A-Z“].* .*[.:]$|\b[a-z]{2,} [a-z]{2,} [a-z]{2,}\b")
 PAGES_IN_CODE = sorted((BASE / "refinement/web").glob("*.py"))
 SPEAKS_TO_PROGRAMS = {"health.py", "status.py"}
@@ -141,7 +132,8 @@ def _is_no_page(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
-    return name in MARKS | NO_PAGES or name == "ngettext"
+    of = getattr(getattr(node.func, "value", None), "id", "")
+    return name in MARKS | NO_PAGES or name == "ngettext" or of == "logger"
 
 
 def test_every_text_has_its_german() -> None:
@@ -166,6 +158,18 @@ def test_no_template_says_a_word_in_english_alone(path: Path) -> None:
     words = set(re.findall(r'\|(?:default|join|yesno|date):"([^"]*[A-Za-z]{3,}[^"]*)"', source))
     assert words - NAMES == set()
     assert "|pluralize" not in source
+
+
+def test_both_looks_would_find_something(tmp_path: Path) -> None:
+    module = tmp_path / "page.py"
+    module.write_text(
+        '"""Not this."""\nlogger.error("Nor this one.")\nmessages.error(r, "But this.")'
+    )
+    assert list(sentences(module)) == [(3, "But this.")]
+    found = Words(
+        '{% translate "No" %}<p title="Heard">{{ name }}<b>Read</b><code>run</code>'
+    ).found
+    assert found == [(1, "Heard"), (1, "Read")]
 
 
 def test_the_german_fills_the_same_holes() -> None:
