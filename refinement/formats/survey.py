@@ -74,7 +74,7 @@ class Survey:
             self._empty["response"] += 1
         if not pair.input:
             self._empty["input"] += 1
-        elif len(pair.input) <= _LONGEST_PLACEHOLDER and says_none(pair.input):
+        elif len(pair.input) <= _LONGEST_PLACEHOLDER and _says_none(pair.input):
             self._empty["placeholder"] += 1
         if pair.context:
             self._context += 1
@@ -128,7 +128,7 @@ class Survey:
         }
 
 
-def says_none(text: str) -> bool:
+def _says_none(text: str) -> bool:
     """Whether an input only says that there is none, as in many files made by models."""
     return "".join(filter(str.isalnum, text)).casefold() in _PLACEHOLDERS
 

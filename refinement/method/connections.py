@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -62,13 +63,16 @@ def _client_class() -> type[httpx2.AsyncClient]:
     return _OneAddressClient if has_aiohttp else openai.DefaultAsyncHttpxClient
 
 
+@lru_cache(maxsize=64)
+def _taken_apart(address: str) -> httpx2.URL:
+    return httpx2.URL(address)
+
+
 class _OneAddressClient(openai.DefaultAioHttpClient):
     """Takes apart the one address it asks once, and merges no headers: 15 % of a question's CPU.
 
     Of the client's own headers only the accepted encodings are not set for each question anyhow.
     """
-
-    _address: tuple[str, httpx2.URL] | None = None
 
     def build_request(
         self,
@@ -85,12 +89,9 @@ class _OneAddressClient(openai.DefaultAioHttpClient):
             return super().build_request(
                 method, url, content=content, headers=headers, timeout=timeout, **options
             )
-        text = str(url)
-        if self._address is None or self._address[0] != text:
-            self._address = (text, httpx2.URL(text))
         return httpx2.Request(
             method,
-            self._address[1],
+            _taken_apart(str(url)),
             headers=[("accept-encoding", self.headers["accept-encoding"]), *headers],
             cookies=self.cookies,
             content=content,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 
 from refinement.models import Dataset, Export, Membership, Project, Run, RunSample
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
 Role = Literal["viewer", "reviewer", "owner"]
 ROLE_ORDER: tuple[Role, ...] = ("viewer", "reviewer", "owner")
-_ROLE_WORDS = {
-    "viewer": gettext_noop("viewer"),
-    "reviewer": gettext_noop("reviewer"),
-    "owner": gettext_noop("owner"),
-}
 
 
 class NoAccess(Http404):
@@ -125,9 +120,5 @@ def _require(user: "User | AnonymousUser", project: Project, at_least: Role) -> 
                 "This needs the role of %(needed)s in “%(project)s”; yours is %(yours)s. Ask an "
                 "owner of the project to change it."
             )
-            % {
-                "needed": gettext(_ROLE_WORDS[at_least]),
-                "project": project.name,
-                "yours": gettext(_ROLE_WORDS[role]),
-            }
+            % {"needed": gettext(at_least), "project": project.name, "yours": gettext(role)}
         )

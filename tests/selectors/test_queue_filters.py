@@ -14,6 +14,7 @@ from refinement.models import Flag, Score
 from refinement.readmodel.install import rebuild
 from refinement.selectors.queue import Order, Queue, QueueFilter, Show, queue_window, texts, walks
 from refinement.services.decisions import record_decision
+from tests.plans import plan_of
 from tests.review_room import TIPS_INSTRUCTION, Room, make_room
 
 pytestmark = pytest.mark.django_db
@@ -150,13 +151,9 @@ def test_few_pairs_with_a_word_lead_without_statistics(room: Room) -> None:
     queue = QueueFilter.from_query({"show": "all", "q": "question 7"})
     with CaptureQueriesContext(connection) as asked:
         assert len(Queue(room.run, queue).first(10)) == 1
-    with connection.cursor() as cursor:
-        for query in asked:
-            cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
-            plan = " ".join(row[3] for row in cursor.fetchall())
-            assert not re.search(
-                r"refinement_queueentry USING \w+ ?\w* queue_\w+ \(run_id", plan
-            ), plan
+    for query in asked:
+        plan = plan_of(query["sql"])
+        assert not re.search(r"refinement_queueentry USING \w+ ?\w* queue_\w+ \(run_id", plan), plan
 
 
 def test_seeds_shuffle_differently_and_repeatably(room: Room) -> None:
@@ -218,9 +215,7 @@ def test_a_page_walks_indexes_and_sorts_no_table(
         walked = [q["sql"] for q in queries if "UNION ALL" in q["sql"]]
         assert len(walked) == 2
         for statement in walked:
-            prefix = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
-            cursor.execute(prefix + statement.replace("%", "%%"), [])
-            plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+            plan = plan_of(statement)
             column = walks.SORTINGS[order].column
             indexes = set(re.findall(r"\bqueue_(?!entry)\w+", plan))
             assert indexes == {f"queue_{column}"}, plan

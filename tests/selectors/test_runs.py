@@ -11,6 +11,7 @@ from django.utils import timezone
 from refinement.models import Candidate, Run, RunSample, Score, TeacherCall, Verdict, Worker
 from refinement.selectors.runs import failed_samples, run_progress, run_summary
 from tests.pipeline.world import World, make_world
+from tests.plans import plan_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,11 +115,9 @@ def test_rates_are_read_from_the_latest_rows_without_statistics(run: Run) -> Non
         run_progress(run)
     paces = [query["sql"] for query in asked if "LIMIT 5000" in query["sql"]]
     assert len(paces) == 2
-    with connection.cursor() as cursor:
-        for sql in paces:
-            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
-            plan = " ".join(row[3] for row in cursor.fetchall())
-            assert "(run_id=?)" not in plan, plan
+    for sql in paces:
+        plan = plan_of(sql)
+        assert "(run_id=?)" not in plan, plan
 
 
 def test_a_rate_is_taken_from_so_many_rows_at_most(

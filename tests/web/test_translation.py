@@ -50,7 +50,7 @@ def german() -> polib.POFile:
 
 def in_templates() -> Iterator[str]:
     engine = engines["django"].engine
-    for path in sorted((BASE / "templates").rglob("*.html")):
+    for path in TEMPLATES:
         template = engine.get_template(str(path.relative_to(BASE / "templates")))
         for node in template.nodelist.get_nodes_by_type(TranslateNode):
             text = node.filter_expression.var
