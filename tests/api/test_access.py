@@ -12,11 +12,15 @@ from refinement.models import AuditEvent, BulkAct, Push, SavedView, Trial, Webho
 from refinement.services.chunks import begin_upload
 from refinement.services.tokens import make_token, revoke_token
 from tests.api.conftest import Caller, caller
+from tests.web.conftest import copied_house as house
+from tests.web.conftest import kept_house
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.web.conftest import House
+
+__all__ = ["house", "kept_house"]  # fixtures
 
 WHO = ("stranger", "viewer", "reviewer", "owner", "staff")
 MEMBERS = {"stranger": 404, "viewer": 200, "reviewer": 200, "owner": 200, "staff": 404}

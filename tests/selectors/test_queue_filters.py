@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
@@ -14,14 +16,30 @@ from refinement.models import Flag, Score
 from refinement.readmodel.install import rebuild
 from refinement.selectors.queue import Order, Queue, QueueFilter, Show, queue_window, texts, walks
 from refinement.services.decisions import record_decision
+from tests.kept_rows import rows_kept
 from tests.plans import plan_of
 from tests.review_room import TIPS_INSTRUCTION, Room, make_room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django.plugin import DjangoDbBlocker
 
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def kept_room(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Room]:
+    with rows_kept(django_db_blocker):
+        yield busy_room()
+
+
 @pytest.fixture
-def room() -> Room:
+def room(db: None, kept_room: Room) -> Room:
+    return copy.deepcopy(kept_room)
+
+
+def busy_room() -> Room:
     room = make_room()
     chance = random.Random(3)
     for number in range(24):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from django.test import Client
 from django.utils import timezone
 
 from refinement.models import Dataset, Export, Membership, RejectedRow, Student, User, Worker
+from tests.kept_rows import rows_kept
 from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from pytest_django.plugin import DjangoDbBlocker
 
 WHO = ("anonymous", "stranger", "viewer", "reviewer", "owner", "staff")
 PASSWORD = "a long enough pass phrase"
@@ -73,6 +78,22 @@ class House:
 
 @pytest.fixture
 def house(db: None) -> House:
+    return make_house()
+
+
+@pytest.fixture(scope="module")
+def kept_house(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[House]:
+    with rows_kept(django_db_blocker):
+        yield make_house()
+
+
+@pytest.fixture
+def copied_house(db: None, kept_house: House) -> House:
+    """``house``, made once for all tests of a module. Each has objects of its own."""
+    return copy.deepcopy(kept_house)
+
+
+def make_house() -> House:
     room = make_room()
     room.add(instruction=TIPS_INSTRUCTION, response=TIPS_RESPONSE)
     room.add(state="failed", error="The teacher declined to answer.")

@@ -23,11 +23,14 @@ from refinement.models import (
 )
 from tests.web import doors_table
 from tests.web.conftest import WHO, House
+from tests.web.conftest import copied_house as house
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from django.test import Client
+
+__all__ = ["house"]  # a fixture
 
 MEMBERS = {"stranger": 404, "staff": 404, "viewer": 200, "reviewer": 200, "owner": 200}
 FROM_REVIEWER = MEMBERS | {"viewer": 403}
