@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.real_model, pytest.mark.timeout
 def test_it_refines_the_bundled_pairs_exports_them_and_is_quick_the_next_time(
     tmp_path: Path, embedded_model_dir: Path
 ) -> None:
-    with running(tmp_path, "demo", "--exit", "--limit", "2") as demo:
+    with running(tmp_path, "demo", "--exit", "--limit", "1") as demo:
         password = demo.wait_for("Log in as demo with the password ").split()[-1]
-        demo.wait_for("Refining 2 pairs")
+        demo.wait_for("Refining 1 pair")
         children = demo.children()
         first = demo.wait_for("The first pair can be reviewed")
         page = re.search(r"http://\S+/runs/\d+/review/\d+", first)
@@ -36,25 +36,25 @@ def test_it_refines_the_bundled_pairs_exports_them_and_is_quick_the_next_time(
         assert wait_until_gone(children, seconds=0.1) == []
 
     assert len(password) >= 12
-    assert re.search(r"^samples +2$", output, re.MULTILINE)
+    assert re.search(r"^samples +1$", output, re.MULTILINE)
     for row in ("accepted instructions", "accepted responses", "kept", "unscorable", "failed"):
         assert row in output
     exported = (tmp_path / "demo" / "selected.jsonl").read_bytes()
     manifest = json.loads((tmp_path / "demo" / "selected.manifest.json").read_text())
     assert manifest["files"][0]["sha256"] == hashlib.sha256(exported).hexdigest()
     assert manifest["dataset"]["sha256"] == hashlib.sha256(PAIRS.read_bytes()).hexdigest()
-    assert manifest["counts"]["total"] == 2
+    assert manifest["counts"]["total"] == 1
     assert manifest["counts"]["unfinished"] == 0
     assert len(exported.splitlines()) == manifest["counts"]["kept"]
 
-    with running(tmp_path, "demo", "--exit", "--limit", "2") as again:
+    with running(tmp_path, "demo", "--exit", "--limit", "1") as again:
         output = again.rest()
         assert again.process.wait(5) == 0
     assert "has done this already" in output
     assert "Starting the services" not in output
     assert (tmp_path / "demo" / "selected.jsonl").read_bytes() == exported
 
-    with running(tmp_path, "demo", "--limit", "2") as staying:
+    with running(tmp_path, "demo", "--limit", "1") as staying:
         where = staying.wait_for("The dashboard stays up at").split()[-1]
         password = re.search("password (.+) \\(", staying.wait_for("Log in as demo"))[1]  # type: ignore[index]
         assert_login_works(where, password)
