@@ -62,8 +62,11 @@ class Blow:
 class Storm:
     """One installation and its two runs."""
 
-    def __init__(self, folder: Path, *, samples: int, faults: int, seed: int) -> None:
+    def __init__(
+        self, folder: Path, *, samples: int, faults: int, seed: int, student: Path | None
+    ) -> None:
         self.house = House(folder=folder, env={})
+        self.student_path = student
         self.samples = samples
         self.chance = Random(seed)
         self.faults = plan(faults, self.chance, with_disk=not self.house.small_disk)
@@ -108,7 +111,7 @@ class Storm:
             protocol="staged",
             max_concurrency=CONCURRENCY,
         )
-        path = save_tiny_student(self.house.folder / "student")
+        path = self.student_path or save_tiny_student(self.house.folder / "student")
         self.student = create_student(name="Tiny", path=str(path), dtype="float32")
         self.file = self.house.folder / "questions.jsonl"
         with self.file.open("w") as file:
@@ -333,6 +336,7 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--faults", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--student", type=Path, help="a folder; else a tiny one is made")
     parser.add_argument("--keep", action="store_true", help="leave the folder with all logs")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="srt-chaos-"))
@@ -348,7 +352,13 @@ def main() -> int:
 
 def storm(folder: Path, options: argparse.Namespace) -> int:
     began = time.monotonic()
-    storm = Storm(folder, samples=options.samples, faults=options.faults, seed=options.seed)
+    storm = Storm(
+        folder,
+        samples=options.samples,
+        faults=options.faults,
+        seed=options.seed,
+        student=options.student,
+    )
     try:
         if storm.house.small_disk:
             print(f"the disk is never full: {storm.house.small_disk}")

@@ -56,7 +56,7 @@ class Visitors:
 
     def _walk(self, number: int) -> None:
         at = number * len(self.paths) // self.many
-        while not self._leave.wait(0.2):
+        while not self._leave.wait(0.4):
             self.visits.append(self.look(self.paths[at % len(self.paths)]))
             at += 1
 

@@ -126,31 +126,20 @@ def test_the_whole_method_on_one_file_and_nothing_again_the_second_time(desk: De
 
 
 @pytest.mark.processes
-def test_kill_minus_nine_and_the_same_command_again(desk: Desk) -> None:
+def test_killed_and_told_to_stop_the_same_command_goes_on(desk: Desk) -> None:
+    requests = desk.teacher.state.requests
     process = desk.start("--concurrency", "2")
-    wait_for(lambda: len(desk.teacher.state.requests) > CALLS // 3, process)
+    wait_for(lambda: len(requests) > CALLS // 3, process)
     process.kill()
     process.communicate()
-    stored = desk.rows("teachercall")
+    stored, asked = desk.rows("teachercall"), len(requests)
     assert 0 < stored < CALLS
-    status, _, err = desk.run("--concurrency", "2")
-    assert status == 0, err
-    assert "Going on with run 1" in err
-    assert desk.rows("run") == desk.rows("dataset") == 1
-    assert desk.rows("teachercall") == CALLS
-    assert desk.rows("candidate") == 2 * SAMPLES
-    paid = [entry["reply"] for entry in desk.teacher.state.requests]
-    checks = 2
-    assert len(paid) <= CALLS + checks + 2, "at most those under way at the kill were paid again"
 
-
-@pytest.mark.processes
-def test_sigterm_gives_everything_back(desk: Desk) -> None:
     desk.teacher.state.settings = Settings(latency=2.0)  # it shall not be done when it is told
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a script
-    process = desk.start()
+    process = desk.start("--concurrency", "2")
     signal.signal(signal.SIGINT, before)
-    wait_for(lambda: len(desk.teacher.state.requests) > CALLS // 3, process)
+    wait_for(lambda: len(requests) > asked + 2, process)  # is the teacher there, and two questions
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -159,6 +148,17 @@ def test_sigterm_gives_everything_back(desk: Desk) -> None:
         states = database.execute("SELECT DISTINCT state FROM refinement_runsample").fetchall()
     assert ("leased",) not in states
     assert not desk.out.exists()
+
+    desk.teacher.state.settings = Settings(latency=0.05)
+    status, _, err = desk.run("--concurrency", "2")
+    assert status == 0, err
+    assert "Going on with run 1" in err
+    assert desk.rows("run") == desk.rows("dataset") == 1
+    assert desk.rows("teachercall") == CALLS
+    assert desk.rows("candidate") == 2 * SAMPLES
+    checks, under_way = 3, 2 + 2
+    paid = [entry["reply"] for entry in requests]
+    assert len(paid) <= CALLS + checks + under_way, "what was stored was paid again"
 
 
 @pytest.mark.processes
