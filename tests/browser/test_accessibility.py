@@ -18,6 +18,7 @@ from tests.browser.overlaps import overlapping_texts
 from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE
 from tests.web.conftest import House, house
 from tests.web.test_access import DOORS
+from tests.web.test_prepare import SEEDS, draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 MOST_SHIFT = 0.02  # of the cumulative layout shift; 0.1 is called good
 SHOTS = os.environ.get("SRT_TEST_SHOTS")  # a folder: keep what each screen looked like
-PAGES: set[str] = set()  # names of the doors that are pages
+PAGES: set[str] = set()  # names of the doors that are pages, each page once
 WATCH_SHIFTS = """
 window.shift = 0;
 new PerformanceObserver((list) => {
@@ -46,9 +47,12 @@ def screens(house: House) -> dict[str, str]:
     """Addresses by name: all pages of the table of doors, and the room in its many states."""
     doors = {door.name: reverse(door.name, args=door.of(house)) for door in DOORS}
     if not PAGES:  # asked of all doors once, not for each part
-        PAGES.update(name for name, address in doors.items() if is_page(house, address))
+        pages: dict[str, str] = {}  # some doors lead to the page of another
+        for name, address in sorted(doors.items(), key=lambda door: door[0] != "review-pair"):
+            pages.setdefault(page_behind(house, address), name)
+        PAGES.update(name for page, name in pages.items() if page)
     found = {name: address for name, address in doors.items() if name in PAGES}
-    pair = found["review-pair"]
+    pair = doors["review-pair"]
     found |= {
         f"room-{name}": f"{pair}?{query}"
         for name, query in {
@@ -60,7 +64,8 @@ def screens(house: House) -> dict[str, str]:
         }.items()
     }
     found["room-failed"] = reverse("review-pair", args=[house.room.run.pk, house.room.pairs[1].pk])
-    found["room-empty"] = f"{found['review']}?show=decided"
+    found["room-empty"] = f"{doors['review']}?show=decided"
+    found["dataset-draft"] = reverse("dataset", args=[draft(house, SEEDS).pk])
     found["not-found"] = "/projects/99999"
     return found
 
@@ -74,11 +79,15 @@ LOOKS = {
 }
 
 
-def is_page(house: House, address: str) -> bool:
-    """Whether an owner who is staff gets a whole page there: no file, no fragment, no 405."""
+def page_behind(house: House, address: str) -> str:
+    """The path of the whole page that an owner who is staff gets there.
+
+    Empty where it is none: a file, a fragment, a 405.
+    """
     answer = house.visitor("owner").get(address, follow=True)
     html = answer.headers.get("Content-Type", "").startswith("text/html")
-    return html and answer.status_code == 200 and b"<!doctype html>" in answer.content[:200]
+    whole = html and answer.status_code == 200 and b"<!doctype html>" in answer.content[:200]
+    return str(answer.request["PATH_INFO"]) if whole else ""
 
 
 def look(page: Page, name: str) -> list[str]:
@@ -104,7 +113,8 @@ def look(page: Page, name: str) -> list[str]:
 
 def axe(page: Page, rules: list[str] | None) -> list[str]:
     """Serious and critical findings of axe-core, in a line each."""
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    # Nothing is fetched once more: no rule here asks for styles of other hosts or for films.
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
     if rules:
         options["runOnly"] = {"type": "rule", "values": rules}
     if not page.evaluate("'axe' in window"):  # once a page: it is half a megabyte
