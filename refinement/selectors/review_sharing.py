@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
@@ -46,12 +47,19 @@ def open_for(run: Run, user: User, plan: ReviewPlan) -> Q:
     """
     fits = Q()
     assigned = Assignment.objects.filter(run_sample=OuterRef("pk"))
-    if Assignment.objects.filter(run=run).exists():
+    if _is_assigned(run):
         fits &= Q(Exists(assigned.filter(user=user))) | Q(~Exists(assigned))
     if plan.reviewers_per_pair > 1:
         said = Opinion.objects.filter(run_sample=OuterRef("pk"), user=user, is_current=True)
         fits &= Q(~Exists(said), opinions__lt=plan.reviewers_per_pair)
     return fits
+
+
+def _is_assigned(run: Run) -> bool:
+    """Whether any pair is somebody's. By hand, as it is asked with each pair that is given."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM refinement_assignment WHERE run_id = %s LIMIT 1", [run.pk])
+        return cursor.fetchone() is not None
 
 
 def taken(run: Run, user: User, plan: ReviewPlan, *, ahead: bool) -> list[int]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refinement.models import AuditEvent, Dataset, Project, Run, RunSample
+from refinement.services import one_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ def record(
     actor.recorded += 1
     person = user or actor.user
     known = person if person is not None and person.is_authenticated else None
-    AuditEvent.objects.create(
+    event = AuditEvent(
         kind=kind_of(action),
         action=action,
         user_id=known.pk if known else None,
@@ -92,6 +93,7 @@ def record(
         subject=_name_of(subject)[:200],
         detail=detail,
     )
+    one_row.insert(event)
 
 
 def kind_of(action: str) -> AuditEvent.Kind:

@@ -16,7 +16,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Candidate, Comment, Decision, RunSample, User, Verdict
-from refinement.services import audit, policies
+from refinement.services import audit, one_row, policies
+from refinement.services.decision_rows import lock, point, point_at_newest
 from refinement.services.errors import ServiceError
 from refinement.services.review_leases import release
 
@@ -88,7 +89,7 @@ def record_decision(
         if locked.decision and _repeats(locked.decision, user, action, candidate, edit, seen):
             return locked.decision
         _refuse_stale(locked, user, seen)
-        decision = Decision.objects.create(
+        decision = Decision(
             run_sample=locked,
             run_id=locked.run_id,
             user=user,
@@ -97,9 +98,12 @@ def record_decision(
             previous=locked.decision,
             basis=basis,
         )
-        point(locked, decision)
-        release(run_sample=locked, user=user)
-        audit.record("pair.decided", run_sample, user=user, action=action)
+        with one_row.sent_together():
+            settle = one_row.send(decision)
+            point_at_newest(locked)
+            release(run_sample=locked, user=user)
+            audit.record("pair.decided", run_sample, user=user, action=action)
+            settle()
     return decision
 
 
@@ -158,20 +162,6 @@ def check_action(action: str) -> None:
     """Raises ServiceError for what is no action, or none that a person may send."""
     if action not in Decision.Action.values or action == Decision.Action.UNDO:
         raise ServiceError(gettext("Choose accept, original, candidate, edit or drop."))
-
-
-def lock(run_sample: RunSample) -> RunSample:
-    """The row, fresh and locked (SQLite needs no row lock: its write transactions queue).
-
-    Without joins: after waiting for a lock PostgreSQL reads the row anew, but what was joined to
-    it as of before the wait. The decision is read by a later statement.
-    """
-    return RunSample.objects.select_for_update().get(pk=run_sample.pk)
-
-
-def point(run_sample: RunSample, decision: Decision | None) -> None:
-    """Move the pointer alone: a worker may be writing the row's other columns."""
-    RunSample.objects.filter(pk=run_sample.pk).update(decision=decision)
 
 
 def _repeats(

@@ -16,7 +16,8 @@ from refinement.models import Candidate, Decision, Opinion, RunSample
 from refinement.selectors.opinions import current_opinions, outcome_of
 from refinement.selectors.review_sharing import plan_of
 from refinement.services import audit
-from refinement.services.decisions import check_action, lock, point, target
+from refinement.services.decision_rows import lock, point
+from refinement.services.decisions import check_action, target
 from refinement.services.errors import ServiceError
 from refinement.services.review_leases import release
 
