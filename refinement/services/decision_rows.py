@@ -5,15 +5,18 @@ They are written in SQL, as each reviewer runs them with each pair (see ``lease_
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import connection
 
-from refinement.models import Decision, RunSample
-from refinement.services.one_row import sent_together
+from refinement.models import RunSample
+
+if TYPE_CHECKING:
+    from refinement.models import Decision
 
 _PAIRS = RunSample._meta.db_table
 _LOCKED = ("id", "run_id", "sample_id", "position", "stage", "state", "decision_id", "opinions")
 _LOCK = f"SELECT {', '.join(_LOCKED)} FROM {_PAIRS} WHERE id = %s"
-_NEWEST = f"(SELECT MAX(id) FROM {Decision._meta.db_table} WHERE run_sample_id = %s)"
 
 
 def lock(run_sample: RunSample) -> RunSample:
@@ -23,7 +26,7 @@ def lock(run_sample: RunSample) -> RunSample:
     it as of before the wait. The decision is read by a later statement, and so are further columns.
     """
     for_update = " FOR UPDATE" if connection.vendor == "postgresql" else ""
-    with sent_together(), connection.cursor() as cursor:  # the transaction's beginning as well
+    with connection.cursor() as cursor:
         cursor.execute(_LOCK + for_update, [run_sample.pk])
         row = cursor.fetchone()
     if row is None:
@@ -37,13 +40,4 @@ def point(run_sample: RunSample, decision: Decision | None) -> None:
         cursor.execute(
             f"UPDATE {_PAIRS} SET decision_id = %s WHERE id = %s",
             [decision.pk if decision else None, run_sample.pk],
-        )
-
-
-def point_at_newest(run_sample: RunSample) -> None:
-    """Point at the decision just written, whose id need not be known yet: the row is locked."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {_PAIRS} SET decision_id = {_NEWEST} WHERE id = %s",
-            [run_sample.pk, run_sample.pk],
         )

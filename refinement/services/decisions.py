@@ -17,7 +17,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Candidate, Comment, Decision, RunSample, User, Verdict
 from refinement.services import audit, one_row, policies
-from refinement.services.decision_rows import lock, point, point_at_newest
+from refinement.services.decision_rows import lock, point
 from refinement.services.errors import ServiceError
 from refinement.services.review_leases import release
 
@@ -98,12 +98,10 @@ def record_decision(
             previous=locked.decision,
             basis=basis,
         )
-        with one_row.sent_together():
-            settle = one_row.send(decision)
-            point_at_newest(locked)
-            release(run_sample=locked, user=user)
-            audit.record("pair.decided", run_sample, user=user, action=action)
-            settle()
+        one_row.insert(decision)
+        point(locked, decision)
+        release(run_sample=locked, user=user)
+        audit.record("pair.decided", run_sample, user=user, action=action)
     return decision
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from refinement.models import ReviewLease, RunSample
 from refinement.selectors.queue import Show, next_pairs
 from refinement.selectors.review_sharing import open_for, plan_of, taken
-from refinement.services import lease_rows, one_row
+from refinement.services import lease_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,13 +138,12 @@ class Claim:
         left = list(found)
         while left:
             with transaction.atomic():
-                with one_row.sent_together():  # the transaction's beginning is sent along
-                    free = lease_rows.first_free(
-                        left,
-                        user_id=self.user.pk,
-                        reviewers_per_pair=self.plan.reviewers_per_pair,
-                        ahead_bars=not self.takes_ahead,
-                    )
+                free = lease_rows.first_free(
+                    left,
+                    user_id=self.user.pk,
+                    reviewers_per_pair=self.plan.reviewers_per_pair,
+                    ahead_bars=not self.takes_ahead,
+                )
                 if free is None:
                     return None
                 pair_id, opinions = free
