@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refinement.models import Run
+from refinement.selectors.queue.counts import counts_of_runs
 
 if TYPE_CHECKING:
     from refinement.models import Dataset
@@ -15,10 +16,14 @@ MOST_ROUNDS = 100
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One run of a chain. ``number`` counts from 1, the run over an imported file."""
+    """One run of a chain. ``number`` counts from 1, the run over an imported file.
+
+    ``pairs``: the run's own, which may be the first ones of its dataset alone.
+    """
 
     number: int
     run: Run
+    pairs: int
 
     @property
     def dataset(self) -> Dataset:
@@ -33,7 +38,11 @@ def lineage(run: Run) -> list[Round]:
             pk=chain[-1].dataset.source_run_id
         )
         chain.append(parent)
-    return [Round(number, member) for number, member in enumerate(reversed(chain), start=1)]
+    counts = counts_of_runs(member.pk for member in chain)
+    return [
+        Round(number, member, counts[member.pk].total)
+        for number, member in enumerate(reversed(chain), start=1)
+    ]
 
 
 def later_rounds(run: Run) -> list[Run]:

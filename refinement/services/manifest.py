@@ -90,7 +90,7 @@ def _rounds(run: Run) -> list[dict[str, Any]]:
             "run": member.run.pk,
             "name": member.run.name,
             "dataset": {"name": member.dataset.name, "sha256": member.dataset.sha256},
-            "pairs": member.run.run_samples.count(),
+            "pairs": member.pairs,
             "teacher": _last_part(member.run.config.get("teacher", {}).get("model", "")),
             "student": _last_part(member.run.config.get("student", {}).get("path", "")),
             "prompt_version": member.run.config.get("prompt_version", ""),

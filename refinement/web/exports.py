@@ -17,6 +17,7 @@ from refinement.method.specs import PolicySpec
 from refinement.models import Dataset, Export, Run
 from refinement.selectors import access
 from refinement.selectors.export_preview import export_preview, first_selected
+from refinement.selectors.queue import queue_counts
 from refinement.selectors.workers import queues_alive
 from refinement.services import exports as services
 from refinement.services.errors import ServiceError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2
 PREVIEW_PAIRS = 2
+COUNTED_AT_ONCE = 2_000  # pairs; to count a million takes seconds, and the page stands meanwhile
+_COUNTED = "counted"  # in the address: count them all the same, as who has no scripts asks
 _FILE_GONE = gettext_noop("The stored file is gone from the server. Export again.")
 
 
@@ -53,7 +56,12 @@ def dataset_index(request: Request, dataset_id: int) -> HttpResponse:
 def _index(request: Request, of: Run | Dataset) -> HttpResponse:
     if request.htmx and request.GET.get("part") == "live":
         return live_response(request, *_live_part(request, of))
+    if request.htmx and request.GET.get("part") == "selected" and isinstance(of, Run):
+        found = export_preview(of)
+        context = {"preview": found, "kept": found.kept, "total": found.total}
+        return render(request, "exports/_selected.html", context)
     narrowed = request.GET.copy()
+    narrowed.pop(_COUNTED, None)
     initial = {"token": new_token(), "filter": narrowed.urlencode()}
     initial["policy"] = narrowed.get("policy", "")
     if filter_of(narrowed.urlencode()):
@@ -138,11 +146,16 @@ def _page(
         "live": html,
         "place": _place(of),
     }
+    at_once = _COUNTED in request.GET
     if isinstance(of, Run):
         query = QueryDict(form["filter"].value() or "")
+        counts = queue_counts(of)
+        at_once |= counts.total <= COUNTED_AT_ONCE
         context |= {
             "run": of,
-            "preview": export_preview(of),
+            "kept": counts.kept,
+            "total": counts.total,
+            "preview": export_preview(of) if at_once else None,
             "first": first_selected(of, PREVIEW_PAIRS),
             "narrowed": _in_words(filter_of(query.urlencode())),
             "policy": _policy_in_words(form["policy"].value()),
@@ -150,14 +163,23 @@ def _page(
             "count_url": reverse("export-count", args=[of.pk]),
         }
     else:
+        at_once |= of.sample_count <= COUNTED_AT_ONCE
         context |= {
             "dataset": of,
             "new_url": reverse("dataset-export-new", args=[of.pk]),
             "count_url": reverse("dataset-export-count", args=[of.pk]),
         }
-    if not form.is_bound:
+    if at_once and not form.is_bound:
         context |= _counted(of, _as_sent(form))
+    if not at_once:
+        context["counted_url"] = _with_counts(request)
     return render(request, "exports/page.html", context, status=status)
+
+
+def _with_counts(request: Request) -> str:
+    query = request.GET.copy()
+    query[_COUNTED] = "1"
+    return f"?{query.urlencode()}"
 
 
 def _in_words(narrowed: dict[str, str]) -> str:

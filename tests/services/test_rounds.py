@@ -33,7 +33,7 @@ def keep(run: Run, world: World, *positions: int) -> None:
         decisions.record_decision(run_sample=row, user=world.user, action="original")
 
 
-def next_run(world: World, dataset: Dataset) -> Run:
+def next_run(world: World, dataset: Dataset, limit: int | None = None) -> Run:
     return start_run(
         project=world.project,
         dataset=dataset,
@@ -41,6 +41,7 @@ def next_run(world: World, dataset: Dataset) -> Run:
         student=world.student,
         policy=PolicySpec(),
         user=world.user,
+        limit=limit,
     )
 
 
@@ -63,6 +64,9 @@ def test_a_round_begins_with_what_people_and_student_selected(world: World) -> N
     assert [(member.number, member.run) for member in lineage(second)] == [(1, run), (2, second)]
     assert later_rounds(run) == [second]
     assert [member.number for member in lineage(run)] == [1]
+    assert [member.pairs for member in lineage(second)] == [5, 2]
+    first_alone = next_run(world, dataset, limit=1)
+    assert [member.pairs for member in lineage(first_alone)] == [5, 1]
 
 
 def test_an_edited_text_is_what_the_next_round_begins_with(world: World) -> None:

@@ -21,6 +21,7 @@ from refinement.services.decisions import record_decision
 from refinement.services.dispatch import delivered_to
 from refinement.services.export_links import sign_link
 from refinement.services.exports import write_export
+from refinement.web import exports
 from tests.web.conftest import House, alive
 
 if TYPE_CHECKING:
@@ -72,6 +73,29 @@ def test_the_page_counts_what_would_leave(house: House) -> None:
     text = text_of(house.visitor("viewer").get(exports_url(house)).content.decode())
     assert "Kept pairs 0 of 2" in text
     assert "1 dropped by hand" in text
+
+
+def test_many_pairs_are_counted_when_the_page_stands(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "COUNTED_AT_ONCE", 1)
+    client, address = house.visitor("owner"), exports_url(house)
+    page = client.get(address).content.decode()
+    assert "1 of 2" in text_of(page)  # kept along with the queue
+    assert "… by the policy" in text_of(page)
+    assert "row leaves" not in page
+    assert f'hx-get="{address}?part=selected" hx-trigger="load"' in page
+    assert 'hx-trigger="load, input from' in page
+    selected = client.get(address, {"part": "selected"}, headers=HTMX)
+    assert "1 of 2" in text_of(selected.content.decode())
+    assert "0 by the policy, 0 dropped by hand, 1 failed" in text_of(selected.content.decode())
+    assert "hx-get" not in selected.content.decode()
+    narrowed = client.get(address, {"show": "kept"}).content.decode()
+    assert 'href="?show=kept&amp;counted=1"' in narrowed  # for who has no scripts
+    whole = client.get(address, {"show": "kept", "counted": "1"}).content.decode()
+    assert "0 by the policy" in text_of(whole)
+    assert "row leaves" in whole
+    assert "Only pairs that the review queue shows" in whole
 
 
 def test_only_an_owner_is_offered_a_new_export(house: House) -> None:
