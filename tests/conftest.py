@@ -44,14 +44,25 @@ def _as_new() -> Iterator[None]:
     forget_fields()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules that start processes go first, so that none is left for one worker at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Modules that start processes go first, so that none is left for one worker at the end.
+
+    On PostgreSQL only what meets a database is run: all else was, on SQLite.
+    """
+    if "DATABASE_URL" in os.environ:
+        config.hook.pytest_deselected(items=[item for item in items if not _meets_database(item)])
+        items[:] = filter(_meets_database, items)
     slow = {
         item.module  # type: ignore[attr-defined]
         for item in items
         if item.get_closest_marker("processes") or item.get_closest_marker("browser")
     }
     items.sort(key=lambda item: item.module not in slow)  # type: ignore[attr-defined]
+
+
+def _meets_database(item: pytest.Item) -> bool:
+    asked = {"db", "transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
+    return bool(asked) or item.get_closest_marker("django_db") is not None
 
 
 @pytest.fixture(scope="session")
