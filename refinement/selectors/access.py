@@ -12,8 +12,11 @@ from django.http import Http404
 from django.utils.translation import gettext
 
 from refinement.models import Dataset, Export, Membership, Project, Run, RunSample
+from refinement.selectors.kept_statements import kept_statement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.contrib.auth.models import AnonymousUser
     from django.db.models import QuerySet
 
@@ -27,6 +30,12 @@ class NoAccess(Http404):
     """It does not exist, or not for this person."""
 
 
+@kept_statement
+def _roles(project_id: int, user_id: int) -> "QuerySet[Membership, str]":
+    found = Membership.objects.filter(project_id=project_id, user_id=user_id)
+    return found.values_list("role", flat=True)
+
+
 def role_of(user: "User | AnonymousUser", project: Project) -> Role | None:
     """The role of a person in a project; ``None`` for a stranger."""
     if not user.is_authenticated:
@@ -34,8 +43,7 @@ def role_of(user: "User | AnonymousUser", project: Project) -> Role | None:
     if project.role_known and project.role_known[0] == user.pk:
         role: str | None = project.role_known[1]
     else:
-        found = Membership.objects.filter(project=project, user=user)
-        role = found.values_list("role", flat=True).first()
+        role = next(iter(_roles(project.pk, user.pk)), None)
     return next((known for known in ROLE_ORDER if known == role), None)
 
 
@@ -79,19 +87,26 @@ def run_sample_for(
     run_sample_id: int,
     *,
     at_least: Role = "viewer",
-    rows: "QuerySet[RunSample] | None" = None,
+    read: "Callable[[int], RunSample | None] | None" = None,
 ) -> RunSample:
     """One sample of a run, with its run, project and text. Raises like ``project_for``.
 
-    ``rows``: to read it with more than that, from ``selectors.review.whole_pairs``.
+    ``read``: to read it with more than that, as by ``selectors.review.whole_pair``.
     """
-    if rows is None:
-        rows = RunSample.objects.select_related("run__project", "sample")
-    run_sample = rows.filter(pk=run_sample_id).first()
+    run_sample = (read or _pair)(run_sample_id)
     if run_sample is None:
         raise NoAccess(gettext("No such sample."))
     _require(user, run_sample.run.project, at_least)
     return run_sample
+
+
+def _pair(run_sample_id: int) -> RunSample | None:
+    return next(iter(_pairs(run_sample_id)), None)
+
+
+@kept_statement
+def _pairs(run_sample_id: int) -> "QuerySet[RunSample]":
+    return RunSample.objects.select_related("run__project", "sample").filter(pk=run_sample_id)
 
 
 def export_for(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import BooleanField, F, Prefetch, prefetch_related_objects
+from django.db.models import BooleanField, F, prefetch_related_objects
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext
 
@@ -23,6 +22,7 @@ from refinement.models import (
     TeacherCall,
     Verdict,
 )
+from refinement.selectors.kept_statements import kept_statement
 from refinement.selectors.queue import Mark, mark_of
 
 if TYPE_CHECKING:
@@ -123,11 +123,11 @@ class PairView:
 def pair_view(run_sample: RunSample) -> PairView:
     """Read a pair: four queries, and one each for decisions, editors, remarks and calls if any.
 
-    A pair from ``whole_pairs`` is taken as it was read, any other one read anew.
+    A pair from ``whole_pair`` is taken as it was read, any other one read anew.
     """
     found: Any = run_sample
     if not hasattr(run_sample, "has_decisions"):
-        found = whole_pairs().get(pk=run_sample.pk)
+        found = whole_pair(run_sample.pk)
     history = _history(found) if found.has_decisions else []
     verdict = _verdict(found)
     versions = _versions(found, verdict, history)
@@ -148,21 +148,42 @@ def pair_view(run_sample: RunSample) -> PairView:
     )
 
 
-@cache
-def whole_pairs() -> QuerySet[RunSample]:
-    """Pairs with what hangs on each one by one, and whether there is more.
+def whole_pair(run_sample_id: int) -> RunSample | None:
+    """A pair with what hangs on it one by one, and whether there is more; ``None``: no such pair.
 
     The run is read by a statement of its own: PostgreSQL plans two small joins several times
     faster than one of nine tables. Of its dataset only the file's name is read.
     """
-    run = Run.objects.select_related("project", "review_plan")
-    run = run.annotate(dataset_filename=F("dataset__filename"))
+    pair = next(iter(_whole_pairs(run_sample_id)), None)
+    if pair is not None:
+        (pair.run,) = _whole_runs(pair.run_id)
+    return pair
+
+
+@kept_statement
+def _whole_pairs(run_sample_id: int) -> QuerySet[RunSample]:
     pairs = RunSample.objects.select_related("sample", "verdict", "flag")
-    return pairs.prefetch_related(Prefetch("run", run)).annotate(
+    return pairs.filter(pk=run_sample_id).annotate(
         has_decisions=_has_any(Decision),
         has_comments=_has_any(Comment),
         has_calls=_has_any(TeacherCall),
     )
+
+
+@kept_statement
+def _whole_runs(run_id: int) -> QuerySet[Run]:
+    run = Run.objects.select_related("project", "review_plan").filter(pk=run_id)
+    return run.annotate(dataset_filename=F("dataset__filename"))
+
+
+@kept_statement
+def _candidates(run_sample_id: int) -> QuerySet[Candidate]:
+    return Candidate.objects.filter(run_sample_id=run_sample_id)
+
+
+@kept_statement
+def _scores(run_sample_id: int) -> QuerySet[Score]:
+    return Score.objects.filter(run_sample_id=run_sample_id)
 
 
 def _has_any(model: type[Model]) -> RawSQL:
@@ -171,6 +192,9 @@ def _has_any(model: type[Model]) -> RawSQL:
     pair, rows = RunSample._meta.db_table, model._meta.db_table
     there = f"EXISTS (SELECT 1 FROM {rows} x WHERE x.run_sample_id = {pair}.id)"  # noqa: S608 - our own names
     return RawSQL(there, (), BooleanField())  # noqa: S611 - the same
+
+
+_LOT = 20  # of a person's decisions, looked at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +211,24 @@ def last_own_decision(run: Run, user: User) -> OwnDecision | None:
     A walk back along what the person said, mostly of one step. Asked for "the latest of those that
     count", PostgreSQL reads all pairs of a run in which the person has decided thousands.
     """
-    said = Decision.objects.filter(run=run, user=user).order_by("-id")
-    columns = ("pk", "run_sample__decision_id", "run_sample__position")
-    older, lot = said, 20
-    while rows := list(older.values_list(*columns)[:lot]):
+    rows, lot = _latest_said(run.pk, user.pk), _LOT
+    while rows:
         for pk, counting, position in rows:
             if pk == counting:
                 return OwnDecision(pk, position)
-        older, lot = said.filter(pk__lt=rows[-1][0]), min(4 * lot, 5_000)
+        lot = min(4 * lot, 5_000)
+        rows = list(_said(run.pk, user.pk).filter(pk__lt=rows[-1][0])[:lot])
     return None
+
+
+@kept_statement
+def _latest_said(run_id: int, user_id: int) -> QuerySet[Decision, tuple[int, int | None, int]]:
+    return _said(run_id, user_id)[:_LOT]
+
+
+def _said(run_id: int, user_id: int) -> QuerySet[Decision, tuple[int, int | None, int]]:
+    said = Decision.objects.filter(run_id=run_id, user_id=user_id).order_by("-id")
+    return said.values_list("pk", "run_sample__decision_id", "run_sample__position")
 
 
 def _history(run_sample: RunSample) -> list[Decision]:
@@ -223,8 +256,8 @@ def _verdict(run_sample: RunSample) -> Verdict | None:
 def _versions(
     run_sample: RunSample, verdict: Verdict | None, history: Sequence[Decision]
 ) -> list[Version]:
-    candidates = _with_editors(list(run_sample.candidates.all()), history)
-    scores = {score.candidate_id: score for score in run_sample.scores.all()}
+    candidates = _with_editors(_candidates(run_sample.pk), history)
+    scores = {score.candidate_id: score for score in _scores(run_sample.pk)}
     keys: dict[int | None, str] = {None: ORIGINAL}
     keys |= {c.pk: _KEYS.get(c.kind, f"e{c.pk}") for c in candidates}
     chosen = keys.get(verdict.chosen_id) if verdict else None

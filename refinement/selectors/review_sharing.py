@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from refinement.models import Assignment, Membership, Opinion, ReviewLease, ReviewPlan, User
+from refinement.selectors.kept_statements import kept_statement
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -26,16 +26,21 @@ def plan_of(run: Run) -> ReviewPlan:
 
 def reviewers_of(project: Project) -> list[User]:
     """Who may decide in a project, by name."""
-    return list(_reviewers(project))
+    return list(_reviewers(project.pk))
 
 
 def reviewer_names(project: Project) -> list[str]:
-    return list(_reviewers(project).values_list("username", flat=True))
+    return _names(project.pk)
 
 
-def _reviewers(project: Project) -> QuerySet[User]:
+@kept_statement
+def _names(project_id: int) -> QuerySet[User, str]:
+    return _reviewers(project_id).values_list("username", flat=True)
+
+
+def _reviewers(project_id: int) -> QuerySet[User]:
     roles = [Membership.Role.OWNER, Membership.Role.REVIEWER]
-    able = User.objects.filter(memberships__project=project, memberships__role__in=roles)
+    able = User.objects.filter(memberships__project_id=project_id, memberships__role__in=roles)
     return able.order_by("username")
 
 
@@ -47,7 +52,7 @@ def open_for(run: Run, user: User, plan: ReviewPlan) -> Q:
     """
     fits = Q()
     assigned = Assignment.objects.filter(run_sample=OuterRef("pk"))
-    if _is_assigned(run):
+    if _assigned(run.pk):
         fits &= Q(Exists(assigned.filter(user=user))) | Q(~Exists(assigned))
     if plan.reviewers_per_pair > 1:
         said = Opinion.objects.filter(run_sample=OuterRef("pk"), user=user, is_current=True)
@@ -55,11 +60,9 @@ def open_for(run: Run, user: User, plan: ReviewPlan) -> Q:
     return fits
 
 
-def _is_assigned(run: Run) -> bool:
-    """Whether any pair is somebody's. By hand, as it is asked with each pair that is given."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM refinement_assignment WHERE run_id = %s LIMIT 1", [run.pk])
-        return cursor.fetchone() is not None
+@kept_statement
+def _assigned(run_id: int) -> QuerySet[Assignment, int]:
+    return Assignment.objects.filter(run_id=run_id).values_list("pk", flat=True)[:1]
 
 
 def taken(run: Run, user: User, plan: ReviewPlan, *, ahead: bool) -> list[int]:

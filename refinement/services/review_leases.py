@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from refinement.models import ReviewLease, RunSample
+from refinement.selectors.kept_statements import kept_statement
 from refinement.selectors.queue import Show, next_pairs
 from refinement.selectors.review_sharing import open_for, plan_of, taken
 from refinement.services import lease_rows
@@ -23,6 +24,8 @@ from refinement.services import lease_rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from django.db.models import QuerySet
 
     from refinement.models import ReviewPlan, Run, User
     from refinement.selectors.queue import QueueFilter
@@ -72,7 +75,7 @@ def hold(*, run_sample: RunSample, user: User) -> list[ReviewLease]:
     Returns who else has the pair open, by name.
     """
     run_id, pair_id, now = run_sample.run_id, run_sample.pk, timezone.now()
-    leases = list(ReviewLease.objects.filter(run_sample=run_sample).select_related("user"))
+    leases = _leases(pair_id)
     mine = next((lease for lease in leases if lease.user_id == user.pk), None)
     if mine is None or mine.ahead or mine.expires_at <= _end() - _FRESH:
         _write(run_id, pair_id, user, ahead=False)
@@ -82,6 +85,11 @@ def hold(*, run_sample: RunSample, user: User) -> list[ReviewLease]:
         if lease is not mine and lease.expires_at > now and not lease.ahead
     ]
     return sorted(others, key=lambda lease: lease.user.username)
+
+
+@kept_statement
+def _leases(run_sample_id: int) -> QuerySet[ReviewLease]:
+    return ReviewLease.objects.filter(run_sample_id=run_sample_id).select_related("user")
 
 
 def _write(

@@ -14,6 +14,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext, gettext_noop
 
 from refinement.models import Decision, SavedView
+from refinement.selectors.kept_statements import kept_statement
 from refinement.selectors.queue import FLAGS, Order, Phase, QueueFilter, Show
 from refinement.selectors.queue.filters import SCORES
 from refinement.selectors.queue.turned import read_policy
@@ -24,6 +25,7 @@ from refinement.web.policy_words import in_words as policy_in_words
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from django.db.models import QuerySet
     from django.utils.safestring import SafeString
 
     from refinement.models import Run
@@ -102,10 +104,15 @@ def panel(run: Run, queue: QueueFilter, *, layout: str = "") -> dict[str, Any]:
                 "url": f"{address}?{urlencode(view.query)}",
                 "current": view.query == queue.as_query(),
             }
-            for view in SavedView.objects.filter(project=run.project_id)
+            for view in _saved_views(run.project_id)
         ],
         "query": urlencode(queue.as_query()),
     }
+
+
+@kept_statement
+def _saved_views(project_id: int) -> QuerySet[SavedView]:
+    return SavedView.objects.filter(project_id=project_id)
 
 
 def in_words(queue: QueueFilter) -> str:

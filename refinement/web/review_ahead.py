@@ -20,7 +20,7 @@ from refinement.selectors import access
 from refinement.selectors.blind import is_blind
 from refinement.selectors.opinions import last_opinion
 from refinement.selectors.queue import queue_counts, queue_window
-from refinement.selectors.review import last_own_decision, whole_pairs
+from refinement.selectors.review import last_own_decision, whole_pair
 from refinement.selectors.review_sharing import others_at, plan_of
 from refinement.services.review_leases import take_up
 from refinement.web.review_blind import blind_queue, blind_state
@@ -47,9 +47,9 @@ def fetch(request: Request, run_id: int, run_sample_id: int) -> HttpResponse:
     run_sample = pair_for(request, run_id, run_sample_id, at_least="reviewer")
     state = state_of(request, run_sample.run)
     found = next_of(request, run_sample, state, ahead=True)
-    if found is None:
+    pair = whole_pair(found) if found is not None else None
+    if pair is None:
         return HttpResponse(status=204)
-    pair = whole_pairs().get(pk=found)
     role = access.role_of(request.user, run_sample.run.project)
     others = others_at(pair, request.user)
     context = room_context(request.user, role, pair, state.for_another, Happened(), others)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 
 from refinement.selectors import access
 from refinement.selectors.queue import Show, next_pair, queue_window
-from refinement.selectors.review import whole_pairs
+from refinement.selectors.review import whole_pair
 from refinement.selectors.review_sharing import plan_of
 from refinement.services.review_leases import claim_next
 from refinement.web.review_blind import blind_state
@@ -23,8 +23,8 @@ def pair_for(
     request: Request, run_id: int, run_sample_id: int, *, at_least: access.Role, whole: bool = False
 ) -> RunSample:
     """The pair that an address names. Raises NoAccess, also for a pair of another run."""
-    rows = whole_pairs() if whole else None
-    run_sample = access.run_sample_for(request.user, run_sample_id, at_least=at_least, rows=rows)
+    read = whole_pair if whole else None
+    run_sample = access.run_sample_for(request.user, run_sample_id, at_least=at_least, read=read)
     if run_sample.run_id != run_id:
         raise access.NoAccess(gettext("No such pair in this run."))
     return run_sample

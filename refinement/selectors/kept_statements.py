@@ -1,0 +1,52 @@
+"""Queries whose statement Django puts together once, and not anew at each call.
+
+For what every page of the review room asks: to put such a statement together takes longer than to
+run it. The query stays one of the models; what it is asked for are ids, given when it is run.
+"""
+
+from __future__ import annotations
+
+import copy
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.db.models import QuerySet
+    from django.db.models.sql.compiler import SQLCompiler
+
+_STAND_IN = -9_007_199_254_000  # less a number: stands for an id, and is like none
+
+Row = TypeVar("Row")
+
+
+def kept_statement(build: Callable[..., QuerySet[Any, Row]]) -> Callable[..., list[Row]]:
+    """``build`` makes a queryset from ids. It is called once, with other numbers in their place.
+
+    What is returned takes ids, runs the statement for them, and gives the rows as the queryset
+    would. Every id must be one: for ``None`` the statement would be another.
+    """
+
+    @cache
+    def compiled(count: int) -> tuple[QuerySet[Any, Row], SQLCompiler, str, tuple[Any, ...]]:
+        rows = build(*(_STAND_IN - place for place in range(count)))
+        compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
+        sql, parameters = compiler.as_sql()
+        return rows, compiler, sql, tuple(parameters)
+
+    @wraps(build)
+    def run(*ids: int) -> list[Row]:
+        rows, compiler, sql, parameters = compiled(len(ids))
+        given = {_STAND_IN - place: pk for place, pk in enumerate(ids)}
+        values = tuple(given.get(value, value) for value in parameters)
+        mine = copy.copy(compiler)
+        mine.connection = connections[DEFAULT_DB_ALIAS]  # each thread has its own
+        mine.as_sql = lambda *_, **__: (sql, values)  # type: ignore[method-assign]
+        asked = rows.all()
+        asked.query.get_compiler = lambda *_, **__: mine  # type: ignore[method-assign]
+        return list(asked)
+
+    return run
