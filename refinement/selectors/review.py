@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from refinement.models import User
 
 ORIGINAL = "original"
+_LOT = 20  # of a person's decisions, looked at first for what "undo" takes back
 _KEYS: dict[str, str] = {Candidate.Kind.INSTRUCTION: "1", Candidate.Kind.RESPONSE: "2"}
 
 
@@ -192,9 +193,6 @@ def _has_any(model: type[Model]) -> RawSQL:
     pair, rows = RunSample._meta.db_table, model._meta.db_table
     there = f"EXISTS (SELECT 1 FROM {rows} x WHERE x.run_sample_id = {pair}.id)"  # noqa: S608 - our own names
     return RawSQL(there, (), BooleanField())  # noqa: S611 - the same
-
-
-_LOT = 20  # of a person's decisions, looked at first
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""The statements behind a decision: the pair's row locked, and its pointer moved.
-
-They are written in SQL, as each reviewer runs them with each pair (see ``lease_rows``).
-"""
+"""What every decision does to its pair: the row locked, and its pointer moved."""
 
 from __future__ import annotations
 
@@ -10,34 +7,35 @@ from typing import TYPE_CHECKING
 from django.db import connection
 
 from refinement.models import RunSample
+from refinement.selectors.kept_statements import kept_statement
 
 if TYPE_CHECKING:
-    from refinement.models import Decision
+    from django.db.models import QuerySet
 
-_PAIRS = RunSample._meta.db_table
-_LOCKED = ("id", "run_id", "sample_id", "position", "stage", "state", "decision_id", "opinions")
-_LOCK = f"SELECT {', '.join(_LOCKED)} FROM {_PAIRS} WHERE id = %s"
+    from refinement.models import Decision
 
 
 def lock(run_sample: RunSample) -> RunSample:
     """The row, fresh and locked (SQLite needs no row lock: its write transactions queue).
 
     Without joins: after waiting for a lock PostgreSQL reads the row anew, but what was joined to
-    it as of before the wait. The decision is read by a later statement, and so are further columns.
+    it as of before the wait. The decision is read by a later statement.
     """
-    for_update = " FOR UPDATE" if connection.vendor == "postgresql" else ""
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK + for_update, [run_sample.pk])
-        row = cursor.fetchone()
-    if row is None:
+    locked = next(iter(_locked(run_sample.pk)), None)
+    if locked is None:
         raise RunSample.DoesNotExist
-    return RunSample.from_db(connection.alias, _LOCKED, row)
+    return locked
+
+
+@kept_statement
+def _locked(run_sample_id: int) -> QuerySet[RunSample]:
+    return RunSample.objects.select_for_update().filter(pk=run_sample_id)
 
 
 def point(run_sample: RunSample, decision: Decision | None) -> None:
     """Move the pointer alone: a worker may be writing the row's other columns."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {_PAIRS} SET decision_id = %s WHERE id = %s",
+            "UPDATE refinement_runsample SET decision_id = %s WHERE id = %s",
             [decision.pk if decision else None, run_sample.pk],
         )
