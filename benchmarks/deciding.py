@@ -55,6 +55,7 @@ Given = tuple[int, float]  # a run sample that was decided, and how long that to
 
 
 def through_services(run: Run, user: User, until: float) -> list[Given]:
+    from refinement.selectors.access import run_sample_for
     from refinement.selectors.queue import QueueFilter
     from refinement.services.decisions import record_decision
     from refinement.services.review_leases import claim_next
@@ -64,7 +65,7 @@ def through_services(run: Run, user: User, until: float) -> list[Given]:
         began = time.perf_counter()
         pk = claim_next(run=run, user=user, queue=queue, after=after)
         assert pk is not None, "the queue is empty: take more --samples"
-        after = run.run_samples.get(pk=pk)
+        after = run_sample_for(user, pk, at_least="reviewer")
         record_decision(run_sample=after, user=user, action="original", seen=0)
         given.append((pk, time.perf_counter() - began))
     return given

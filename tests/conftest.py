@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.contenttypes.management import create_contenttypes
+from django.db import connection
 from django.db.models.signals import post_migrate
 from django.utils import translation
+from xdist.scheduler import LoadScopeScheduling
 
 from refinement.embedded.model import ensure_embedded_model
 from refinement.embedded.ports import wait_for_port
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_django.plugin import DjangoDbBlocker
 
 EMPTY_DATABASE = Path(settings.DATA_DIR) / "empty.sqlite3"
+WHOLE = "tests/whole"
 
 # An example takes as long as the machine is busy: time says nothing about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -42,6 +45,19 @@ def _as_new() -> Iterator[None]:
     translation.activate(settings.LANGUAGE_CODE)
     forget_tables()  # a database that is rolled back gives the same ids again
     forget_fields()
+
+
+class ByModule(LoadScopeScheduling):
+    """A module's tests run in one worker, and so do the modules that share one product."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope = super()._split_scope(nodeid)
+        return WHOLE if scope.startswith(f"{WHOLE}/") else scope
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -72,13 +88,19 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     Emptying tables after a test would fill in Django's permissions anew, which nothing here uses
     and which takes longer than the emptying.
     """
-    from django.db import connection
-
     post_migrate.disconnect(create_contenttypes)
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     if connection.vendor == "sqlite":
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [str(EMPTY_DATABASE)])
+    else:
+        connection.ops.sql_flush = _sql_flush
+
+
+def _sql_flush(_style: object, tables: list[str], **_options: object) -> list[str]:
+    """Empty PostgreSQL's tables row by row: to TRUNCATE makes each file of each index anew."""
+    rows = [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]  # noqa: S608
+    return ["; ".join(["SET LOCAL session_replication_role = replica", *rows])]
 
 
 @pytest.fixture(scope="session")
@@ -116,8 +138,11 @@ def embedded_model_dir() -> Path:
 @pytest.fixture
 def database_url(transactional_db: None) -> str:
     """The address of the test's database, for processes that the test starts."""
-    from django.db import connection
+    return database_address()
 
+
+def database_address() -> str:
+    """The address of this process's database, once ``django_db_setup`` has made it."""
     values = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{values['NAME']}"

@@ -11,17 +11,17 @@ import pytest
 from playwright.sync_api import expect
 
 from refinement.models import User
-from tests.browser.product import Product
 from tests.browser.visitor import EXPECT_MS
 from tests.pipeline.tiny_student import save_tiny_student
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from playwright.sync_api import Page
 
     from tests.browser.visitor import Visitor
+    from tests.whole.product import Product
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.timeout(600)]
 
@@ -30,16 +30,6 @@ PASSWORD = "chalk and slate and ink"
 TOPICS = ("tides", "bread", "glaciers", "violins", "bridges", "bees", "maps", "clocks")
 FAILED_PAIR = len(TOPICS) + 1
 REFUSED_TWICE = "Tell me about locks. [[refuse 2]]"  # then the teacher thinks better of it
-
-
-@pytest.fixture
-def product(tmp_path: Path, process_env: dict[str, str]) -> Iterator[Product]:
-    product = Product(folder=tmp_path, env=process_env)
-    try:
-        product.start()
-        yield product
-    finally:
-        product.stop()
 
 
 def upload_file(folder: Path) -> Path:

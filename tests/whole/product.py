@@ -8,6 +8,9 @@ from refinement.embedded.ports import wait_for_port
 from tests.environment import free_port
 from tests.pipeline.processes import Cluster
 
+KEY_VARIABLE = "HOUSE_TEACHER_KEY"  # in the environment of its processes
+KEY = "sk-canary-5f1d0c9ab2e84763"
+
 
 class Product(Cluster):
     """A cluster with its web process."""

@@ -21,9 +21,9 @@ from refinement.models import Dataset, Endpoint, Project, Run, Student, User
 from refinement.services.projects import create_project
 from refinement.services.starting import start_run
 from tests import fake_teacher
-from tests.browser.product import Product
 from tests.fake_teacher import FakeTeacher, Settings
 from tests.pipeline.tiny_student import save_tiny_student
+from tests.whole.product import KEY, KEY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from tests.browser.visitor import Visitor
+    from tests.whole.product import Product
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.timeout(600)]
 
 PATIENCE_MS = 90_000
 PASSWORD = "chalk and slate and ink"
-KEY = "sk-canary-5f1d0c9ab2e84763"
-VARIABLE = "HOUSE_TEACHER_KEY"
 HURT = "window.hurt=1"
 MARKUP = (
     f"<script data-hurt>{HURT}</script>",
@@ -91,17 +90,6 @@ def teacher(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTeacher]:
         yield server
 
 
-@pytest.fixture
-def product(tmp_path: Path, process_env: dict[str, str]) -> Iterator[Product]:
-    env = process_env | {VARIABLE: KEY, "SRT_LOG_LEVEL": "DEBUG"}
-    product = Product(folder=tmp_path, env=env)
-    try:
-        product.start()
-        yield product
-    finally:
-        product.stop()
-
-
 def write_data(folder: Path) -> Path:
     """A pair for every two payloads, one that makes the teacher repeat the key, refused ones."""
     lines = [
@@ -144,7 +132,7 @@ def test_hostile_texts_are_text_and_the_key_stays_secret(
     assert cells_of(export_csv(me.page, run, product)) >= {*CELLS, *(f"{c} {c}" for c in CELLS)}
     me.page.goto(f"/projects/{project.pk}/audit")
     untouched(me)
-    look_for_the_key(product, tmp_path, seen, exported)
+    look_for_the_key(product, seen, exported)
 
 
 def watch(me: Visitor) -> None:
@@ -202,7 +190,7 @@ def refine(
         base_url=teacher.base_url,
         model="fake-teacher",
         protocol="staged",
-        api_key_variable=VARIABLE,
+        api_key_variable=KEY_VARIABLE,
     )
     run = start_run(
         project=project,
@@ -292,11 +280,11 @@ def cells_of(text: str) -> set[str]:
     return {plain_cell(cell) for cell in cells}
 
 
-def look_for_the_key(product: Product, folder: Path, seen: str, exported: bytes) -> None:
+def look_for_the_key(product: Product, seen: str, exported: bytes) -> None:
     """It was sent to the teacher, and is nowhere else."""
     assert KEY not in seen
     assert KEY.encode() not in exported
-    logs = list(folder.rglob("*.log"))
+    logs = list(product.folder.rglob("*.log"))
     assert len(logs) >= 4
     for path in logs:
         assert KEY.encode() not in path.read_bytes(), path
