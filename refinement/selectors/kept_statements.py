@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from refinement.selectors.planned import planned_cursor
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +37,8 @@ def kept_statement(build: Callable[..., QuerySet[Any, Row]]) -> Callable[..., li
         rows = build(*(_STAND_IN - place for place in range(count)))
         compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, parameters = compiler.as_sql()
+        if compiler.has_extra_select:
+            raise TypeError("it is ordered by what it does not select, which rows would then have")
         return rows, compiler, sql, tuple(parameters)
 
     @wraps(build)
@@ -42,9 +46,12 @@ def kept_statement(build: Callable[..., QuerySet[Any, Row]]) -> Callable[..., li
         rows, compiler, sql, parameters = compiled(len(ids))
         given = {_STAND_IN - place: pk for place, pk in enumerate(ids)}
         values = tuple(given.get(value, value) for value in parameters)
+        with planned_cursor() as cursor:
+            cursor.execute(sql, values)
+            found = cursor.fetchall()
         mine = copy.copy(compiler)
         mine.connection = connections[DEFAULT_DB_ALIAS]  # each thread has its own
-        mine.as_sql = lambda *_, **__: (sql, values)  # type: ignore[method-assign]
+        mine.execute_sql = lambda *_, **__: [found]  # type: ignore[method-assign, assignment]
         asked = rows.all()
         asked.query.get_compiler = lambda *_, **__: mine  # type: ignore[method-assign]
         return list(asked)

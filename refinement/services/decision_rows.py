@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db import connection
-
 from refinement.models import RunSample
 from refinement.selectors.kept_statements import kept_statement
+from refinement.selectors.planned import planned_cursor
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -34,7 +33,7 @@ def _locked(run_sample_id: int) -> QuerySet[RunSample]:
 
 def point(run_sample: RunSample, decision: Decision | None) -> None:
     """Move the pointer alone: a worker may be writing the row's other columns."""
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(
             "UPDATE refinement_runsample SET decision_id = %s WHERE id = %s",
             [decision.pk if decision else None, run_sample.pk],

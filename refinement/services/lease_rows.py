@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from refinement.models import ReviewLease, RunSample
+from refinement.selectors.planned import planned_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def first_free(
     if connection.vendor == "postgresql":
         given, ids = "unnest(%s::bigint[]) WITH ORDINALITY AS f (value, key)", list(found)
         lock = "FOR UPDATE OF p SKIP LOCKED"
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(
             f"SELECT p.id, p.opinions FROM {given} JOIN {_PAIRS} p ON p.id = f.value "
             f"WHERE p.decision_id IS NULL AND {held} < %s - p.opinions "
@@ -66,7 +67,7 @@ def put(
     if room_for is not None:
         free = f"{_held('%s', ahead_counts=True)} < %s"
         values = [run_sample_id, user_id, _at(timezone.now()), room_for]
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {_LEASES} (run_id, run_sample_id, user_id, expires_at, ahead) "
             f"SELECT %s, %s, %s, %s, %s WHERE {free} "
@@ -81,7 +82,7 @@ def put(
 
 def end_oldest(*, run_id: int, run_sample_id: int, user_id: int, left: int) -> None:
     """End all but the latest of a person's leases of other pairs of the run."""
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(
             f"DELETE FROM {_LEASES} WHERE id IN (SELECT id FROM {_LEASES} l WHERE {_OTHER_PAIRS} "
             "ORDER BY expires_at DESC, id DESC LIMIT 1000 OFFSET %s)",
@@ -91,7 +92,7 @@ def end_oldest(*, run_id: int, run_sample_id: int, user_id: int, left: int) -> N
 
 def end_ahead_of_others(*, run_sample_id: int, user_id: int) -> None:
     """Who only fetched the pair ahead loses it."""
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(
             f"DELETE FROM {_LEASES} WHERE run_sample_id = %s AND user_id <> %s AND ahead",
             [run_sample_id, user_id],
@@ -99,7 +100,7 @@ def end_ahead_of_others(*, run_sample_id: int, user_id: int) -> None:
 
 
 def end(*, run_sample_id: int, user_id: int) -> None:
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(
             f"DELETE FROM {_LEASES} WHERE run_sample_id = %s AND user_id = %s",
             [run_sample_id, user_id],

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
+from refinement.selectors.planned import planned_cursor
+
 if TYPE_CHECKING:
     from django.db.models import Field, Model
 
@@ -19,7 +21,7 @@ def insert(row: Model) -> None:
     """Store a new object as ``save()`` would, and give it its id. No signal is sent."""
     statement, fields = _statement(type(row))
     values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(statement, values)
         row.pk = cursor.fetchone()[0]
     row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as save() does

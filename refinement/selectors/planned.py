@@ -1,0 +1,39 @@
+"""Statements that PostgreSQL parses and plans once for each connection, and not at each call.
+
+For what every page of the review room and every decision runs: to plan such a statement takes
+PostgreSQL longer than to run it. Only for statements whose best plan is the same whatever they are
+asked for, which a row by its id has and a search for a word has not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from django.db import connection
+
+if TYPE_CHECKING:
+    from django.db.backends.utils import CursorWrapper
+
+
+def planned_cursor() -> CursorWrapper:
+    """A cursor for such statements. On SQLite any is, as it keeps its last statements."""
+    if connection.vendor != "postgresql":
+        return connection.cursor()
+    connection.ensure_connection()
+    cursor: Any = _Planned(connection.connection)
+    if connection.queries_logged:
+        return connection.make_debug_cursor(cursor)
+    return connection.make_cursor(cursor)
+
+
+class _Planned(psycopg.Cursor[Any]):
+    """Binds on the server and prepares at the first time; Django's own does neither."""
+
+    def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
+        usual = self.connection.prepare_threshold
+        self.connection.prepare_threshold = 0  # with None, as Django leaves it, nothing is prepared
+        try:
+            return super().execute(query, params, prepare=True)
+        finally:
+            self.connection.prepare_threshold = usual
