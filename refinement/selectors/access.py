@@ -71,15 +71,16 @@ def dataset_for(
 
 def run_for(user: "User | AnonymousUser", run_id: int, *, at_least: Role = "viewer") -> Run:
     """A run with its project, dataset, teacher and student. Raises like ``project_for``."""
-    run = (
-        Run.objects.select_related("project", "dataset", "teacher", "student")
-        .filter(pk=run_id)
-        .first()
-    )
+    run = next(iter(_runs(run_id)), None)
     if run is None:
         raise NoAccess(gettext("No such run."))
     _require(user, run.project, at_least)
     return run
+
+
+@kept_statement
+def _runs(run_id: int) -> "QuerySet[Run]":
+    return Run.objects.select_related("project", "dataset", "teacher", "student").filter(pk=run_id)
 
 
 def run_sample_for(

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refinement.models import Run
+from refinement.selectors.kept_statements import kept_statement
 from refinement.selectors.queue.counts import counts_of_runs
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from refinement.models import Dataset
 
 MOST_ROUNDS = 100
@@ -47,4 +50,9 @@ def lineage(run: Run) -> list[Round]:
 
 def later_rounds(run: Run) -> list[Run]:
     """The runs that began with a selection of this one."""
-    return list(Run.objects.filter(dataset__source_run=run).order_by("pk"))
+    return _later(run.pk)
+
+
+@kept_statement
+def _later(run_id: int) -> QuerySet[Run]:
+    return Run.objects.filter(dataset__source_run_id=run_id).order_by("pk")

@@ -12,6 +12,7 @@ from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
 from refinement.models import Run, RunSample, Score, TeacherCall, Verdict
+from refinement.selectors.kept_statements import kept_statement
 from refinement.selectors.queue import counts_of
 from refinement.selectors.workers import queues_alive
 
@@ -60,7 +61,7 @@ class RunProgress:
 def run_progress(run: Run) -> RunProgress:
     """How the run stands now. Five queries, none of which reads a row for every sample or score."""
     now = timezone.now()
-    run = Run.objects.get(pk=run.pk)
+    run = _as_it_is(run)
     kept = counts_of(run)
     counts = {stage.value: kept.states.get(stage.value, {}) for stage in STAGE_ORDER}
     # What the teacher wrote, not what storage answered.
@@ -87,6 +88,18 @@ def run_progress(run: Run) -> RunProgress:
         failures=dict(sorted(kept.reasons.items(), key=lambda pair: -pair[1])),
         workers_alive=queues_alive(),
     )
+
+
+def _as_it_is(run: Run) -> Run:
+    found = _runs(run.pk)
+    if not found:
+        raise Run.DoesNotExist
+    return found[0]
+
+
+@kept_statement
+def _runs(run_id: int) -> QuerySet[Run]:
+    return Run.objects.filter(pk=run_id)
 
 
 def failed_samples(run: Run) -> QuerySet[RunSample]:

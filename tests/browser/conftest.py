@@ -30,7 +30,7 @@ NAMES = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium from PATH. Without one: a skip that says so, but under CI a failure."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
