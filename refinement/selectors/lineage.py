@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from refinement.models import Dataset
+    from refinement.selectors.queue import Counts
 
 MOST_ROUNDS = 100
 
@@ -33,17 +34,22 @@ class Round:
         return self.run.dataset
 
 
-def lineage(run: Run) -> list[Round]:
-    """The chain of runs that ends in ``run``, the first round first."""
+def lineage(run: Run, counts: Counts | None = None) -> list[Round]:
+    """The chain of runs that ends in ``run``, the first round first.
+
+    ``counts``: those of ``run``, where they are known.
+    """
     chain = [run]
     while chain[-1].dataset.source_run_id is not None and len(chain) < MOST_ROUNDS:
         parent = Run.objects.select_related("dataset", "teacher", "student").get(
             pk=chain[-1].dataset.source_run_id
         )
         chain.append(parent)
-    counts = counts_of_runs(member.pk for member in chain)
+    known = counts_of_runs(member.pk for member in (chain if counts is None else chain[1:]))
+    if counts is not None:
+        known[run.pk] = counts
     return [
-        Round(number, member, counts[member.pk].total)
+        Round(number, member, known[member.pk].total)
         for number, member in enumerate(reversed(chain), start=1)
     ]
 

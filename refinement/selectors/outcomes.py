@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from refinement.models import Run
+    from refinement.selectors.queue import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,9 @@ class RunOutcomes:
         return self.concluded - self.kept
 
 
-def run_outcomes(run: Run) -> RunOutcomes:
-    """One query over the kept counts of a run."""
-    counts = counts_of(run)
+def run_outcomes(run: Run, counts: Counts | None = None) -> RunOutcomes:
+    """From the kept counts of a run, which are read where they are not given."""
+    counts = counts_of(run) if counts is None else counts
     judged = [found for found in counts.judged if found.judged]
     whole = [found for found in judged if found.judged == QueueEntry.Judged.WHOLE]
     answered = [found for found in judged if found.accepted & QueueEntry.RESPONSE]

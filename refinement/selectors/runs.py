@@ -12,7 +12,6 @@ from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
 from refinement.models import Run, RunSample, Score, TeacherCall, Verdict
-from refinement.selectors.kept_statements import kept_statement
 from refinement.selectors.queue import counts_of
 from refinement.selectors.workers import queues_alive
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from django.db.models import Aggregate, QuerySet
+
+    from refinement.selectors.queue import Counts
 
 Stage, State = RunSample.Stage, RunSample.State
 
@@ -58,12 +59,15 @@ class RunProgress:
         return sum(states.get(State.LEASED, 0) for states in self.counts.values())
 
 
-def run_progress(run: Run) -> RunProgress:
-    """How the run stands now. Five queries, none of which reads a row for every sample or score."""
+def run_progress(run: Run, counts: Counts | None = None) -> RunProgress:
+    """How the run stands. Four queries, none of which reads a row for every sample or score.
+
+    The run is taken as it was read: before its ``counts``, or else a run that is over might show
+    samples that are not.
+    """
     now = timezone.now()
-    run = _as_it_is(run)
-    kept = counts_of(run)
-    counts = {stage.value: kept.states.get(stage.value, {}) for stage in STAGE_ORDER}
+    kept = counts_of(run) if counts is None else counts
+    stages = {stage.value: kept.states.get(stage.value, {}) for stage in STAGE_ORDER}
     # What the teacher wrote, not what storage answered.
     asked = TeacherCall.objects.filter(from_storage=False)
     calls, tokens = _pace(run, now, asked, Count("pk"), Sum("completion_tokens"))
@@ -71,7 +75,7 @@ def run_progress(run: Run) -> RunProgress:
     return RunProgress(
         status=run.status,
         notice=run.notice,
-        counts=counts,
+        counts=stages,
         total=kept.total,
         done=kept.in_state(State.DONE),
         failed=kept.in_state(State.FAILED),
@@ -84,22 +88,10 @@ def run_progress(run: Run) -> RunProgress:
         forward_tokens=run.forward_tokens,
         tokens_per_second=tokens,
         pairs_per_second=pairs,
-        eta_seconds=_eta(run, counts, calls),
+        eta_seconds=_eta(run, stages, calls),
         failures=dict(sorted(kept.reasons.items(), key=lambda pair: -pair[1])),
         workers_alive=queues_alive(),
     )
-
-
-def _as_it_is(run: Run) -> Run:
-    found = _runs(run.pk)
-    if not found:
-        raise Run.DoesNotExist
-    return found[0]
-
-
-@kept_statement
-def _runs(run_id: int) -> QuerySet[Run]:
-    return Run.objects.filter(pk=run_id)
 
 
 def failed_samples(run: Run) -> QuerySet[RunSample]:

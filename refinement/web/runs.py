@@ -17,6 +17,7 @@ from refinement.selectors import access, failures
 from refinement.selectors.datasets import ready_datasets
 from refinement.selectors.lineage import later_rounds, lineage
 from refinement.selectors.outcomes import run_outcomes
+from refinement.selectors.queue import counts_of
 from refinement.selectors.runs import run_progress
 from refinement.selectors.workers import queues_alive
 from refinement.services import models_registry
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
     from refinement.models import Project
+    from refinement.selectors.queue import Counts
 
 POLL_SECONDS = {Run.Status.RUNNING: 2, Run.Status.PAUSED: 5}
 
@@ -132,14 +134,15 @@ def _new_page(
 @require_GET
 def show(request: Request, run_id: int) -> HttpResponse:
     run = access.run_for(request.user, run_id)
-    html, _ = _live_part(request, run)
+    counts = counts_of(run)
+    html, _ = _live_part(request, run, counts)
     budget = {"budget_tokens": run.budget_tokens, "budget_cost": run.budget_cost}
     context = {
         "run": run,
         "live": html,
         "role": access.role_of(request.user, run.project),
         "budget_form": BudgetForm(initial=budget),
-        "rounds": lineage(run),
+        "rounds": lineage(run, counts),
         "later": later_rounds(run),
     }
     return render(request, "runs/page.html", context)
@@ -149,12 +152,11 @@ def show(request: Request, run_id: int) -> HttpResponse:
 def progress(request: Request, run_id: int) -> HttpResponse:
     """The part of the page that changes while the run works."""
     run = access.run_for(request.user, run_id)
-    return live_response(request, *_live_part(request, run))
+    return live_response(request, *_live_part(request, run, counts_of(run)))
 
 
-def _live_part(request: Request, run: Run) -> tuple[SafeString, str]:
-    progress, outcomes = run_progress(run), run_outcomes(run)
-    run.refresh_from_db()
+def _live_part(request: Request, run: Run, counts: Counts) -> tuple[SafeString, str]:
+    progress, outcomes = run_progress(run, counts), run_outcomes(run, counts)
     context: dict[str, Any] = {
         "run": run,
         "project": run.project,

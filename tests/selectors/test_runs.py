@@ -151,6 +151,7 @@ def test_the_time_left_follows_from_the_teachers_pace(run: Run) -> None:
     calls_a_stage, calls_a_second = 11 / 4, 3 / 60
     assert run_progress(run).eta_seconds == pytest.approx(4 * calls_a_stage / calls_a_second)
     Run.objects.filter(pk=run.pk).update(status="paused")
+    run.refresh_from_db()
     assert run_progress(run).eta_seconds is None
 
 

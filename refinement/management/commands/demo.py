@@ -185,6 +185,7 @@ class Watch:
         if time.monotonic() - self.looked_at < LOOK_SECONDS:
             return False
         self.looked_at = time.monotonic()
+        self.run.refresh_from_db()
         progress = run_progress(self.run)
         if progress.reviewable and not self.told_of_first:
             self.told_of_first = True

@@ -244,6 +244,7 @@ class Command(QuickCommand):
         with LocalWorkers(run.pk) as workers:
             while True:
                 workers.look_after()
+                run.refresh_from_db()
                 progress = run_progress(run)
                 self.line.show(progress)
                 if progress.status != Run.Status.RUNNING:
