@@ -230,8 +230,12 @@ def test_a_page_walks_indexes_and_sorts_no_table(
         ) as queries:
             queue = QueueFilter.from_query(narrowed | {"order": order.value})
             queue_window(room.run, queue, around=room.pairs[3])
-        walked = [q["sql"] for q in queries if "UNION ALL" in q["sql"]]
+        walked = [q["sql"] for q in queries if "AS stretch" in q["sql"]]
         assert len(walked) == 2
+        for asked in (q["sql"] for q in queries if "EXISTS" in q["sql"]):
+            plan = plan_of(asked)  # PostgreSQL takes any index of a table that is this small
+            assert "queue_ifd" in plan or connection.vendor == "postgresql", plan
+            assert "Seq Scan on refinement_queueentry" not in plan, plan
         for statement in walked:
             plan = plan_of(statement)
             column = walks.SORTINGS[order].column

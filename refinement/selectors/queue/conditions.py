@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
 from refinement.models import RunSample
+from refinement.selectors.queue.between import Between
 from refinement.selectors.queue.filters import PHASES
 from refinement.selectors.queue.texts import has_words, ids_with_words, is_common
 from refinement.selectors.queue.turned import Turned
@@ -35,7 +36,8 @@ class Condition:
     ``few``: whether few enough fulfil it to find all; ``None``: to be counted. ``guessed``: a
     database can only guess how many ``finds`` finds, so a walk has it find their ids first.
     ``counts``: the same as ``finds`` of the queue's entries alone, where their index tells it.
-    ``mark``: a column of the entry whose index has all that a list of the mark needs.
+    ``mark``: a column of the entry whose index has all that a list of the mark needs. ``between``:
+    the same as a range of the entry's scores.
     """
 
     tells: Q = field(default_factory=Q)
@@ -46,6 +48,7 @@ class Condition:
     few: bool | None = None
     guessed: bool = False
     mark: str = ""
+    between: Between | None = None
 
 
 def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
@@ -104,7 +107,7 @@ def _range(name: str, wanted: Range) -> Condition:
     column = F(f"{E}{name}")
     # As no index knows it: where it is asked of rows on the way, the order's index leads.
     met, found, counted = (_within(one, wanted) for one in (column + 0, column, F(name)))
-    return Condition(met, found, counted, needs_cells=True)
+    return Condition(met, found, counted, needs_cells=True, between=Between(name, wanted))
 
 
 def _within(column: Any, wanted: Range) -> Q:

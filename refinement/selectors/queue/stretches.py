@@ -66,6 +66,14 @@ class Stretch:
             bound, values = f"{sides} {sign} (%s, %s)", [key, around.position]
         return Stretch(self.number, self.column, (*self.where, bound), (*self.values, *values))
 
+    def entries(self, ordered_by: str, *, among: str) -> str:
+        """All of its rows in no order: its number, pair, what it is ordered by, and position."""
+        return (
+            f"SELECT {self.number} AS stretch, run_sample_id, {ordered_by} AS ranked, "
+            f"position AS place FROM {ENTRY} WHERE "
+            + " AND ".join(("run_id = %s", among, *self.where))
+        )
+
     def rows(
         self, ordered_by: str, limit: int, *, down: bool, among: str, source: str = ENTRY
     ) -> str:

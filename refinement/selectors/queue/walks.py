@@ -8,6 +8,7 @@ most ``FEW``, which the first query makes sure of. So no page reads more than so
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet
@@ -90,11 +91,13 @@ class Queue:
         self.leader = leader
         asked = [condition for condition in self.conditions if condition is not leader]
         self.asked = [condition.tells for condition in asked if condition.fits is None]
+        self.ranges = [condition.between for condition in asked if condition.between]
         self.fits = [condition.fits for condition in asked if condition.fits is not None]
         if leader is not None and leader.finds is not None:
             self.asked.append(self._by_ids(leader) or leader.finds)
         if self.within:
             self.asked.append(self.within)
+        self.by_hand = leader is None and len(self.ranges) == len(self.asked)
 
     def _leader(self) -> Condition | None:
         """The condition that finds the fewest rows, if those are few."""
@@ -114,9 +117,9 @@ class Queue:
             return len(ids) if condition.guessed else ids.count()
         if self._is_covered(condition):
             return self._count_marked(condition.mark)
+        if condition.between:
+            return condition.between.count(self.run.pk, self.cells, FEW + 1)
         entries = QueueEntry.objects.filter(condition.counts, run=self.run)
-        if condition.needs_cells:
-            entries = entries.filter(cell__in=[int(cell) for cell in self.cells])
         # Every index has the position, so the index alone is read.
         return entries.order_by().values_list("position")[: FEW + 1].count()
 
@@ -176,6 +179,8 @@ class Queue:
     # -- Putting the ranges together ----------------------------------------------------------
     def _collect(self, stretches: list[Stretch], limit: int, *, back: bool) -> list[int]:
         """One statement over all ranges, each cut where no more of it could be needed."""
+        if self.by_hand:
+            return self._merge(stretches, limit, back=back)
         down = self.sorting.goes_down(back=back)
         texts: list[str] = []
         parameters: list[Any] = []
@@ -185,7 +190,7 @@ class Queue:
             except EmptyResultSet:
                 continue  # a search without a word finds nothing
             # The same statement for each cell: putting it together takes longer than running it.
-            for cell in (None,) if self.leader else self.cells:
+            for cell in (None,) if self.leader else self._walked_cells:
                 # Names differ between databases and between columns, so they are given by place.
                 texts.append(f"SELECT {stretch.number} AS stretch, p.* FROM ({sql}) p")
                 parameters += [cell if value == _ANY_CELL else value for value in values]
@@ -201,15 +206,49 @@ class Queue:
             cursor.execute(statement, parameters)
             return [row[1] for row in cursor.fetchall()]
 
+    def _merge(self, stretches: list[Stretch], limit: int, *, back: bool) -> list[int]:
+        """The same by hand. Both databases go along the order's index in all cells at once, and
+        stop at the last row that is asked for: PostgreSQL as each part is ordered by what the whole
+        is, SQLite as the whole is.
+        """
+        direction = "DESC" if self.sorting.goes_down(back=back) else "ASC"
+        order = f"3 {direction}, 4 {direction} LIMIT {int(limit)}"
+        among = " AND ".join(["cell = %s", *(one.sql(leads=False) for one in self.ranges)])
+        asked = [value for one in self.ranges for value in one.values]
+        texts, parameters = [], []
+        for stretch in stretches if self._walked_cells else ():
+            rows = stretch.entries(self.sorting.column, among=among)
+            if connection.vendor == "postgresql":  # cut, or it might read and sort all there is
+                rows = f"SELECT * FROM ({rows} ORDER BY {order}) cut"
+            together = " UNION ALL ".join([rows] * len(self._walked_cells))
+            texts.append(f"{together} ORDER BY {order}")
+            for cell in self._walked_cells:
+                parameters += [self.run.pk, cell, *asked, *stretch.values]
+        if not texts:
+            return []
+        statement = texts[0]
+        if len(texts) > 1:
+            first = "DESC" if back else "ASC"
+            parts = (f"SELECT * FROM ({text}) part" for text in texts)
+            statement = " UNION ALL ".join(parts) + f" ORDER BY 1 {first}, {order}"
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return [row[1] for row in cursor.fetchall()]
+
+    @cached_property
+    def _walked_cells(self) -> Sequence[int]:
+        """Those that have something of each range: another would be walked to its end."""
+        cells: Sequence[int] = self.cells
+        for one in self.ranges:
+            cells = one.cells_with_any(self.run.pk, cells) if cells else []
+        return cells
+
     def _cut(self, stretch: Stretch, limit: int, *, down: bool) -> tuple[str, Sequence[Any]]:
         """The statement for the first rows of one range: pair, key and position.
 
         By the order's own column even where it is the same throughout a stretch: PostgreSQL then
         reads the order's index, and not one that has the stretch's rows among all others.
         """
-        if self.leader is None and not self.asked:
-            sql = stretch.rows(self.sorting.column, limit, down=down, among="cell = %s")
-            return sql, (self.run.pk, _ANY_CELL, *stretch.values)
         if self.leader is not None and self._is_covered(self.leader):
             return self._cut_marked(self.leader.mark, stretch, limit, down=down)
         rows = self._narrowed(self.cells if self.leader else (_ANY_CELL,))
