@@ -96,6 +96,36 @@ def test_each_filter_by_either_way(room: Room, few: int, monkeypatch: pytest.Mon
     assert found(room, q="brew* -8", flag="truncated") == [7]
 
 
+@pytest.mark.parametrize("order", list(Order))
+def test_ranges_leave_an_order_as_it_is(
+    room: Room, monkeypatch: pytest.MonkeyPatch, order: Order
+) -> None:
+    """Met along the order's index, or found by their own and sorted; from both ends, and beside."""
+    queue = QueueFilter.from_query({"show": "all", "order": order.value})
+    entries = {pair.pk: pair.queue_entry for pair in room.pairs}
+    whole = Queue(room.run, queue).first(100)
+    for ranges in ({"ifd_min": "0.6"}, {"ifd_max": "0.9", "r_ifd_min": "0.5"}):
+        low, high = float(ranges.get("ifd_min", 0)), float(ranges.get("ifd_max", 9))
+        least = float(ranges.get("r_ifd_min", -9))
+        expected = [
+            pk
+            for pk in whole
+            if entries[pk].ifd is not None
+            and low <= entries[pk].ifd <= high
+            and (entries[pk].r_ifd or -9) >= least
+        ]
+        assert 3 < len(expected) < len(whole)
+        narrowed = QueueFilter.from_query({"show": "all", "order": order.value} | ranges)
+        for lines in (0, 1_000_000):
+            monkeypatch.setattr(walks, "LINES", lines)
+            walk = Queue(room.run, narrowed)
+            assert (walk.leader is None) is (lines == 0)
+            assert walk.first(100) == expected
+            middle = next(pair for pair in room.pairs if pair.pk == expected[2])
+            assert walk.beside(middle, 100) == expected[3:]
+            assert walk.beside(middle, 2, back=True) == [expected[1], expected[0]]
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -243,6 +273,8 @@ def test_a_page_walks_indexes_and_sorts_no_table(
             assert indexes == {f"queue_{column}"}, plan
             assert "SCAN refinement_queueentry\n" not in plan, plan
             assert "Seq Scan on refinement_queueentry" not in plan, plan
+            if "ifd_min" in narrowed and order is Order.IFD:  # what lies outside is not passed
+                assert re.search(r"cell=\? AND ifd>\?|Index Cond: .*ifd >= ", plan), plan
 
 
 def test_a_word_that_statistics_do_not_know_is_counted(

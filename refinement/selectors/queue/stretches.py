@@ -89,9 +89,9 @@ class Stretch:
         )
 
 
-def marked(mark: str) -> str:
-    """The entries by the index of a mark: SQLite takes any other one that begins with the run."""
-    return f"{ENTRY} INDEXED BY queue_{mark}" if connection.vendor == "sqlite" else ENTRY
+def by_index(column: str) -> str:
+    """The entries by a column's index: SQLite takes any other one that begins with the run."""
+    return f"{ENTRY} INDEXED BY queue_{column}" if connection.vendor == "sqlite" else ENTRY
 
 
 def stretches_of(queue: QueueFilter) -> list[Stretch]:

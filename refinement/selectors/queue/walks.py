@@ -9,6 +9,7 @@ most ``FEW``, which the first query makes sure of. So no page reads more than so
 from __future__ import annotations
 
 from functools import cached_property
+from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet
@@ -19,8 +20,9 @@ from django.db.models.expressions import RawSQL
 from refinement.models import QueueEntry, Run, RunSample
 from refinement.selectors.ids import by_ids
 from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led, of_run
+from refinement.selectors.queue.counts import counts_of
 from refinement.selectors.queue.filters import CELLS, QueueFilter
-from refinement.selectors.queue.stretches import SORTINGS, Stretch, marked, on_from, stretches_of
+from refinement.selectors.queue.stretches import SORTINGS, Stretch, by_index, on_from, stretches_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _ANY_CELL = -9_007_199_254  # a parameter that stands for each cell, and like which is no other
 COVERED = 20_000  # as FEW, where an index has all that the page asks
+LINES = 42  # of a page, both directions together
 MOST_TRIED = 1_500  # rows asked in lots, before all that fulfil a condition are found instead
 
 Rows = QuerySet[RunSample, Any]
@@ -97,7 +100,9 @@ class Queue:
             self.asked.append(self._by_ids(leader) or leader.finds)
         if self.within:
             self.asked.append(self.within)
-        self.by_hand = leader is None and len(self.ranges) == len(self.asked)
+        by_entries = len(self.ranges) == len(self.asked) - (leader is not None)
+        self.by_hand = by_entries and leader is None
+        self.led_by_range = by_entries and leader is not None and leader.between is not None
 
     def _leader(self) -> Condition | None:
         """The condition that finds the fewest rows, if those are few."""
@@ -106,9 +111,19 @@ class Queue:
             if condition.finds is None or condition.few is False:
                 continue
             count = self._count(condition)
-            if count <= (COVERED if self._is_covered(condition) else FEW):
+            if count <= self._few(condition):
                 found.append((count, condition))
         return min(found, key=lambda pair: pair[0])[1] if found else None
+
+    def _few(self, condition: Condition) -> int:
+        """Up to how many rows are found and sorted, rather than met on the way."""
+        if self._is_covered(condition):
+            return COVERED
+        if condition.between is None:
+            return FEW
+        # Found they are read for both directions; a page that meets them passes, for each of its
+        # lines, as many as there are to one of them. This is where both come to the same.
+        return min(FEW, isqrt(LINES // 2 * counts_of(self.run).total))
 
     def _count(self, condition: Condition) -> int:
         """How many the condition finds, at most one more than few."""
@@ -124,7 +139,7 @@ class Queue:
         return entries.order_by().values_list("position")[: FEW + 1].count()
 
     def _count_marked(self, mark: str) -> int:
-        rows = f"SELECT 1 FROM {marked(mark)} WHERE run_id = %s AND {mark} LIMIT {COVERED + 1}"
+        rows = f"SELECT 1 FROM {by_index(mark)} WHERE run_id = %s AND {mark} LIMIT {COVERED + 1}"
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT COUNT(*) FROM ({rows}) found", [self.run.pk])
             return int(cursor.fetchone()[0])
@@ -213,7 +228,9 @@ class Queue:
         """
         direction = "DESC" if self.sorting.goes_down(back=back) else "ASC"
         order = f"3 {direction}, 4 {direction} LIMIT {int(limit)}"
-        among = " AND ".join(["cell = %s", *(one.sql(leads=False) for one in self.ranges)])
+        # Of what the order goes by, the range is a part of its index.
+        ranges = [one.sql(leads=one.column == self.sorting.column) for one in self.ranges]
+        among = " AND ".join(["cell = %s", *ranges])
         asked = [value for one in self.ranges for value in one.values]
         texts, parameters = [], []
         for stretch in stretches if self._walked_cells else ():
@@ -250,7 +267,15 @@ class Queue:
         reads the order's index, and not one that has the stretch's rows among all others.
         """
         if self.leader is not None and self._is_covered(self.leader):
-            return self._cut_marked(self.leader.mark, stretch, limit, down=down)
+            # No other index shall lead by the cell.
+            among = f"{self.leader.mark} AND cell + 0 IN ({self._cells()})"
+            return self._cut_led(self.leader.mark, [among], [], stretch, limit, down=down)
+        if self.leader is not None and self.leader.between and self.led_by_range:
+            own, others = self.leader.between, self.ranges
+            among = f"cell IN ({self._cells()}) AND {own.sql(leads=True)}"
+            asked = [among, *(one.sql(leads=False) for one in others)]
+            values = [value for one in (own, *others) for value in one.values]
+            return self._cut_led(own.column, asked, values, stretch, limit, down=down)
         rows = self._narrowed(self.cells if self.leader else (_ANY_CELL,))
         if stretch.where:
             bounds = RawSQL(" AND ".join(stretch.where), stretch.values, BooleanField())
@@ -260,16 +285,25 @@ class Queue:
         cut = rows.values_list("pk", f"{E}{stretch.column}", f"{E}position")[:limit]
         return cut.query.sql_with_params()
 
-    def _cut_marked(
-        self, mark: str, stretch: Stretch, limit: int, *, down: bool
+    def _cells(self) -> str:
+        return ", ".join(str(int(cell)) for cell in self.cells)
+
+    def _cut_led(
+        self,
+        index: str,
+        among: list[str],
+        values: list[Any],
+        stretch: Stretch,
+        limit: int,
+        *,
+        down: bool,
     ) -> tuple[str, Sequence[Any]]:
-        """The same where the index of the mark has all that is asked."""
-        cells = ", ".join(str(int(cell)) for cell in self.cells)
+        """The same where the entries have all that is asked, and an index of theirs leads."""
         sql = stretch.rows(
             self.sorting.column,
             limit,
             down=down,
-            among=f"{mark} AND cell + 0 IN ({cells})",  # no other index shall lead by the cell
-            source=marked(mark),
+            among=" AND ".join(among),
+            source=by_index(index),
         )
-        return sql, (self.run.pk, *stretch.values)
+        return sql, (self.run.pk, *values, *stretch.values)
