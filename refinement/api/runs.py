@@ -142,6 +142,7 @@ class _Stream:
         yield b"retry: 2000\n\n"
         ends, told = time.monotonic() + STREAM_SECONDS, ""
         while time.monotonic() < ends:
+            self._run.refresh_from_db()
             progress = progress_of(self._run)
             text = json.dumps(progress, ensure_ascii=False)
             if text != told:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.db.models import Q
@@ -20,3 +20,10 @@ def by_ids(ids: Iterable[int], column: str = "pk") -> Q:
     else:
         given = "SELECT value FROM json_each(%s)"
     return Q(**{f"{column}__in": RawSQL(given, [json.dumps(list(ids))])})
+
+
+def one_of(column: str, ids: Iterable[int]) -> tuple[str, Any]:
+    """The same in SQL by hand: its text, which does not change with their number, and its value."""
+    if connection.vendor == "postgresql":
+        return f"{column} = ANY(%s)", list(ids)
+    return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(ids))  # noqa: S608

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def planned_cursor() -> CursorWrapper:
-    """A cursor for such statements. On SQLite any is, as it keeps its last statements."""
-    if connection.vendor != "postgresql":
+    """A cursor for such statements. On SQLite any is, as it keeps its last statements.
+
+    Where statements are logged it is Django's, which tells them with their values.
+    """
+    if connection.vendor != "postgresql" or connection.queries_logged:
         return connection.cursor()
     connection.ensure_connection()
     cursor: Any = _Planned(connection.connection)
-    if connection.queries_logged:
-        return connection.make_debug_cursor(cursor)
     return connection.make_cursor(cursor)
 
 

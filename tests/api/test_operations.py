@@ -128,6 +128,20 @@ def test_watching_ends_with_the_run(house: House, owner: Caller) -> None:
     assert events == ["event: progress", "event: end"]
 
 
+@pytest.mark.django_db(transaction=True)  # between two looks the stream sees to its connection
+def test_watching_ends_when_the_run_does(house: House, owner: Caller) -> None:
+    Run.objects.update(status="running")
+    answer = owner("get", f"/runs/{house.room.run.pk}/events")
+    told = iter(answer.streaming_content)  # type: ignore[attr-defined,arg-type]
+    while b"event: progress" not in (part := next(told)):
+        pass
+    assert b'"status": "running"' in part
+    Run.objects.update(status="cancelled")
+    rest = b"".join(told).decode()
+    assert rest.count("event: progress") == rest.count("event: end") == 1
+    assert '"status": "cancelled"' in rest
+
+
 def test_no_more_watch_than_threads_are_spared_for_it(house: House, owner: Caller) -> None:
     place = f"/runs/{house.room.run.pk}/events"
     watching = [owner("get", place) for _ in range(4)]

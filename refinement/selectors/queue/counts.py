@@ -6,9 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from django.db import connection
-
 from refinement.models import RunCount
+from refinement.selectors.ids import one_of
+from refinement.selectors.planned import planned_cursor
 from refinement.selectors.queue.filters import CELLS, Show
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ def counts_of_runs(run_ids: Iterable[int]) -> dict[int, Counts]:
     if not ids:
         return found
     # By hand, as each page of a run and of the room asks for it.
-    places = ", ".join(["%s"] * len(ids))
-    with connection.cursor() as cursor:
+    asked, value = one_of("run_id", ids)
+    with planned_cursor() as cursor:
         cursor.execute(
             "SELECT run_id, key, SUM(n), SUM(tokens_before), SUM(tokens_after) "
-            f"FROM {RunCount._meta.db_table} WHERE run_id IN ({places}) GROUP BY run_id, key",
-            ids,
+            f"FROM {RunCount._meta.db_table} WHERE {asked} GROUP BY run_id, key",
+            [value],
         )
         rows = cursor.fetchall()
     for run_id, key, *sums in rows:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from django.db import connection
-
 from refinement.models import Decision, QueueEntry, RunSample, Sample
+from refinement.selectors.ids import one_of
+from refinement.selectors.planned import planned_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ _LINES = (
     "SELECT p.id, p.position, SUBSTR(s.instruction, 1, %s), e.margin, p.state, e.verdict_kept, "
     f"e.action FROM {RunSample._meta.db_table} p "
     f"JOIN {Sample._meta.db_table} s ON s.id = p.sample_id "
-    f"LEFT JOIN {QueueEntry._meta.db_table} e ON e.run_sample_id = p.id WHERE p.id IN ({{places}})"
+    f"LEFT JOIN {QueueEntry._meta.db_table} e ON e.run_sample_id = p.id WHERE "
 )
 
 
@@ -51,9 +51,9 @@ def lines_of(ids: Sequence[int], *, current: int | None = None) -> list[QueueLin
     """In the order of the ids, with the beginning of each instruction, however long it is."""
     if not ids:
         return []
-    places = ", ".join(["%s"] * len(ids))
-    with connection.cursor() as cursor:  # by hand, as each page of the room asks for it
-        cursor.execute(_LINES.format(places=places), [TITLE_CHARACTERS, *ids])
+    asked, value = one_of("p.id", ids)
+    with planned_cursor() as cursor:  # by hand, as each page of the room asks for it
+        cursor.execute(_LINES + asked, [TITLE_CHARACTERS, value])
         found = cursor.fetchall()
     lines = {
         pk: QueueLine(
