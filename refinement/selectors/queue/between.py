@@ -38,8 +38,9 @@ class Between:
 
     def count(self, run_id: int, cells: Sequence[int], most: int) -> int:
         """How many entries of the cells lie in it, at most ``most``. The index alone is read."""
-        among = ", ".join(str(int(cell)) for cell in cells)
-        rows = f"{_SOME} AND cell IN ({among}) AND {self.sql(leads=True)} LIMIT {int(most)}"
+        rows = (
+            f"{_SOME} AND cell IN ({numbers(cells)}) AND {self.sql(leads=True)} LIMIT {int(most)}"
+        )
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT COUNT(*) FROM ({rows}) found", [run_id, *self.values])
             return int(cursor.fetchone()[0])
@@ -52,6 +53,11 @@ class Between:
         with connection.cursor() as cursor:
             cursor.execute(asked, values)
             return [int(cell) for (cell,) in cursor.fetchall()]
+
+
+def numbers(cells: Sequence[int]) -> str:
+    """Cells as SQL lists them."""
+    return ", ".join(str(int(cell)) for cell in cells)
 
 
 _SOME = f"SELECT 1 FROM {ENTRY} WHERE run_id = %s"

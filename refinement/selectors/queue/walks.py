@@ -20,6 +20,7 @@ from django.db.models.expressions import RawSQL
 from refinement.models import QueueEntry, Run, RunSample
 from refinement.selectors.ids import by_ids
 from refinement.selectors.planned import planned_cursor
+from refinement.selectors.queue.between import numbers
 from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led, of_run
 from refinement.selectors.queue.counts import counts_of
 from refinement.selectors.queue.filters import CELLS, QueueFilter
@@ -101,9 +102,8 @@ class Queue:
             self.asked.append(self._by_ids(leader) or leader.finds)
         if self.within:
             self.asked.append(self.within)
-        by_entries = len(self.ranges) == len(self.asked) - (leader is not None)
-        self.by_hand = by_entries and leader is None
-        self.led_by_range = by_entries and leader is not None and leader.between is not None
+        # Whether the entries tell all that is asked besides.
+        self.by_entries = len(self.ranges) == len(self.asked) - (leader is not None)
 
     def _leader(self) -> Condition | None:
         """The condition that finds the fewest rows, if those are few."""
@@ -195,7 +195,7 @@ class Queue:
     # -- Putting the ranges together ----------------------------------------------------------
     def _collect(self, stretches: list[Stretch], limit: int, *, back: bool) -> list[int]:
         """One statement over all ranges, each cut where no more of it could be needed."""
-        if self.by_hand:
+        if self.by_entries and self.leader is None:
             return self._merge(stretches, limit, back=back)
         down = self.sorting.goes_down(back=back)
         texts: list[str] = []
@@ -270,11 +270,11 @@ class Queue:
         """
         if self.leader is not None and self._is_covered(self.leader):
             # No other index shall lead by the cell.
-            among = f"{self.leader.mark} AND cell + 0 IN ({self._cells()})"
+            among = f"{self.leader.mark} AND cell + 0 IN ({numbers(self.cells)})"
             return self._cut_led(self.leader.mark, [among], [], stretch, limit, down=down)
-        if self.leader is not None and self.leader.between and self.led_by_range:
+        if self.leader is not None and self.leader.between and self.by_entries:
             own, others = self.leader.between, self.ranges
-            among = f"cell IN ({self._cells()}) AND {own.sql(leads=True)}"
+            among = f"cell IN ({numbers(self.cells)}) AND {own.sql(leads=True)}"
             asked = [among, *(one.sql(leads=False) for one in others)]
             values = [value for one in (own, *others) for value in one.values]
             return self._cut_led(own.column, asked, values, stretch, limit, down=down)
@@ -286,9 +286,6 @@ class Queue:
         rows = rows.order_by(f"{sign}{E}{self.sorting.column}", f"{sign}{E}position")
         cut = rows.values_list("pk", f"{E}{stretch.column}", f"{E}position")[:limit]
         return cut.query.sql_with_params()
-
-    def _cells(self) -> str:
-        return ", ".join(str(int(cell)) for cell in self.cells)
 
     def _cut_led(
         self,
