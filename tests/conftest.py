@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -74,6 +75,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("processes") or item.get_closest_marker("browser")
     }
     items.sort(key=lambda item: item.module not in slow)  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """Look once for what was forgotten by tests; pytest would look ten times at all there is."""
+    gc.collect()
+    gc.freeze()
 
 
 def _meets_database(item: pytest.Item) -> bool:
