@@ -68,7 +68,7 @@ def messages_waiting(task: str) -> int:
     """How many messages wait in the queue of ``task``; 0 where the broker cannot be asked."""
     try:
         with current_app.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=1, timeout=2)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
             return int(connection.default_channel.queue_declare(QUEUES[task]).message_count)
     except OperationalError:
         return 0

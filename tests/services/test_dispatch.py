@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery, current_app
+from django.conf import settings
 from django.db import transaction
 
 from refinement.embedded.ports import wait_for_port
@@ -29,6 +30,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     broker = Broker(tmp_path)
     product = current_app._get_current_object()
     with Celery("test", broker=f"redis://127.0.0.1:{broker.port}/0") as app:
+        app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
         app.set_current()
         try:
             broker.start()
@@ -73,10 +75,11 @@ def test_a_wake_waits_for_the_commit_and_dies_with_a_rollback(broker: Broker) ->
 
 
 def test_a_broker_that_is_down_breaks_nothing_and_is_found_again(
-    broker: Broker, caplog: Any
+    broker: Broker, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wake_now("refinement.teach", 1)
     broker.kill()
+    monkeypatch.setattr("kombu.utils.functional.sleep", lambda _: pytest.fail("somebody waits"))
     wake_now("refinement.teach", 2)
     assert "broker unreachable, the sweeper repeats refinement.teach" in caplog.text
     assert messages_waiting("refinement.teach") == 0
