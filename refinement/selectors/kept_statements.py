@@ -33,17 +33,18 @@ def kept_statement(build: Callable[..., QuerySet[Any, Row]]) -> Callable[..., li
     """
 
     @cache
-    def compiled(count: int) -> tuple[QuerySet[Any, Row], SQLCompiler, str, tuple[Any, ...]]:
+    def compiled(count: int) -> tuple[QuerySet[Any, Row], SQLCompiler, Any, str, tuple[Any, ...]]:
         rows = build(*(_STAND_IN - place for place in range(count)))
         compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, parameters = compiler.as_sql()
         if compiler.has_extra_select:
             raise TypeError("it is ordered by what it does not select, which rows would then have")
-        return rows, compiler, sql, tuple(parameters)
+        converters = compiler.get_converters([column for column, *_ in compiler.select or ()])
+        return rows, compiler, converters, sql, tuple(parameters)
 
     @wraps(build)
     def run(*ids: int) -> list[Row]:
-        rows, compiler, sql, parameters = compiled(len(ids))
+        rows, compiler, converters, sql, parameters = compiled(len(ids))
         given = {_STAND_IN - place: pk for place, pk in enumerate(ids)}
         values = tuple(given.get(value, value) for value in parameters)
         with planned_cursor() as cursor:
@@ -51,6 +52,7 @@ def kept_statement(build: Callable[..., QuerySet[Any, Row]]) -> Callable[..., li
             found = cursor.fetchall()
         mine = copy.copy(compiler)
         mine.connection = connections[DEFAULT_DB_ALIAS]  # each thread has its own
+        mine.get_converters = lambda _: converters  # type: ignore[method-assign, assignment]
         mine.execute_sql = lambda *_, **__: [found]  # type: ignore[method-assign, assignment]
         asked = rows.all()
         asked.query.get_compiler = lambda *_, **__: mine  # type: ignore[method-assign]

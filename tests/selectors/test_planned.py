@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from psycopg import IsolationLevel
 
-from refinement.models import RunSample
+from refinement.models import RunCount, RunSample
 from refinement.selectors.planned import planned_cursor
 from tests.review_room import Room, make_room
 
 TABLE = RunSample._meta.db_table
 POSITION = f"SELECT position FROM {TABLE} WHERE id = %s"  # noqa: S608
 TAKEN = f"INSERT INTO {TABLE} (id) VALUES (%s)"  # noqa: S608
-PLANS = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT position%'"
+PLANNED = "SELECT statement FROM pg_prepared_statements"
+
+on_postgresql = pytest.mark.skipif(connection.vendor == "sqlite", reason="PostgreSQL's plans")
 
 
 @pytest.fixture
@@ -29,12 +32,6 @@ def position_of(pk: int) -> int:
         return int(cursor.fetchone()[0])
 
 
-def plans() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(PLANS)
-        return int(cursor.fetchone()[0])
-
-
 def test_it_is_a_statement_as_any_other(room: Room) -> None:
     with CaptureQueriesContext(connection) as logged:
         assert position_of(room.pairs[2].pk) == 2
@@ -45,10 +42,73 @@ def test_it_is_a_statement_as_any_other(room: Room) -> None:
     assert position_of(room.pairs[1].pk) == 1
 
 
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="PostgreSQL's plans")
+@on_postgresql
 def test_it_is_planned_once_and_all_else_not_at_all(room: Room) -> None:
-    before = plans()
+    once = f"{POSITION} AND position >= 0"
     for pair in room.pairs:
-        position_of(pair.pk)
+        with planned_cursor() as cursor:
+            cursor.execute(once, [pair.pk])
+            assert cursor.fetchone() == (pair.position,)
         assert RunSample.objects.get(pk=pair.pk, position=pair.position) == pair
-    assert plans() == before + 1
+    with connection.cursor() as cursor:
+        cursor.execute(PLANNED)
+        planned = [statement for (statement,) in cursor.fetchall()]
+    assert planned.count(once.replace("%s", "$1")) == 1
+    assert not [statement for statement in planned if RunSample._meta.db_table + '"' in statement]
+
+
+def test_numbers_of_each_size_are_taken_and_a_sign_is_a_sign(room: Room) -> None:
+    with planned_cursor() as cursor:
+        for number in (1, 2**14, 2**30, 2**62, None):
+            cursor.execute(f"{POSITION} AND id + 0 = %s", [number, number])
+            assert cursor.fetchall() == [(p.position,) for p in room.pairs if p.pk == number]
+            assert cursor.fetchone() is None
+        cursor.execute("SELECT 7 %% 4, %s", ["%s and 100 %"])
+        assert cursor.fetchone() == (3, "%s and 100 %")
+
+
+@on_postgresql
+def test_a_statement_that_cannot_be_planned_says_why_and_is_tried_anew(room: Room) -> None:
+    for _ in range(2):
+        cursor = planned_cursor()
+        with pytest.raises(DatabaseError, match="nowhere"), transaction.atomic():
+            cursor.execute("SELECT %s FROM nowhere", [1])
+    assert position_of(room.pairs[1].pk) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_it_begins_is_rolled_back() -> None:
+    rows = "INSERT INTO refinement_runcount (run_id, key, n, tokens_before, tokens_after)"
+    with transaction.atomic(), planned_cursor() as cursor:
+        cursor.execute(f"{rows} VALUES (%s, %s, %s, %s, %s)", [1, "a key", 1, 0, 0])
+        assert RunCount.objects.exists()
+        transaction.set_rollback(True)
+    assert not RunCount.objects.exists()
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_it_begins_as_the_connection_is_told_to() -> None:
+    connection.ensure_connection()
+    connection.connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    with transaction.atomic(), planned_cursor() as cursor:
+        cursor.execute("SELECT current_setting(%s)", ["transaction_isolation"])
+        assert cursor.fetchone() == ("repeatable read",)
+    connection.close()
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_went_away_is_said_and_found_again() -> None:
+    asked = "SELECT pg_backend_pid(), %s"
+    with planned_cursor() as cursor:
+        cursor.execute(asked, [1])
+        before = cursor.fetchone()
+        with pytest.raises(OperationalError):
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid()), %s", [1])
+        with pytest.raises(OperationalError):
+            cursor.execute(asked, [1])
+    connection.close_if_unusable_or_obsolete()
+    with planned_cursor() as cursor:
+        cursor.execute(asked, [1])
+        assert cursor.fetchone() != before
