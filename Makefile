@@ -43,7 +43,7 @@ test: $(STAMP) ## run every test on SQLite, then those that meet the database on
 	$(BIN)/python -m pytest $(TEST_WORKERS) $(ARGS)
 	SRT_TEST_DATABASE=postgres $(BIN)/python -m pytest $(TEST_WORKERS) $(ARGS) \
 	  tests/services tests/selectors tests/pipeline \
-	  --ignore tests/pipeline/test_kills.py --ignore tests/pipeline/test_tracing.py
+	  -p no:schemathesis --ignore tests/pipeline/test_kills.py --ignore tests/pipeline/test_tracing.py
 
 chaos: $(STAMP) ## break everything 50 times while 500 samples are refined (ARGS="--seed 2": other blows)
 	$(BIN)/python -m tests.chaos.storm $(ARGS)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
 
@@ -31,17 +30,14 @@ def modules_loaded_by(statement: str, looked_for: tuple[str, ...] = HEAVY) -> se
     return set(result.stdout.split())
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+def test_the_web_and_the_supervisor_load_no_model_code() -> None:
+    statements = (
         "import srt_web.wsgi",
         "from django.urls import resolve; resolve('/healthz')",
         "import refinement.embedded.supervisor",
         "import refinement.management.commands.up, refinement.management.commands.demo",
-    ],
-)
-def test_the_web_and_the_supervisor_load_no_model_code(statement: str) -> None:
-    assert modules_loaded_by(statement) == set()
+    )
+    assert modules_loaded_by("; ".join(statements)) == set()
 
 
 def test_a_worker_loads_torch_and_the_client_only_with_its_first_student_or_question() -> None:
