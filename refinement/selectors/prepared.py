@@ -70,7 +70,7 @@ class Planned:
         if result.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
             return result
         if self._connection.closed:  # the server went away, and left no code of its own
-            raise OperationalError(result.get_error_message())
+            raise OperationalError(result.error_message.decode(errors="replace"))
         raise error_from_result(result)
 
 
