@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import psycopg
     from psycopg.pq.abc import PGresult
+
+MOST_PLANS = 200  # a connection's; each is some ten thousand bytes of the server's memory
 
 _Plans = dict[tuple[str, tuple[int, ...]], bytes]  # names by statement and types of its values
 
@@ -61,8 +63,12 @@ class Planned:
         plans = _plans.setdefault(self._connection, {})
         name = plans.get((query, types))
         if name is None:
+            pgconn = self._connection.pgconn
+            if len(plans) >= MOST_PLANS:
+                self._good(pgconn.exec_(b"DEALLOCATE ALL"))
+                plans.clear()
             name = b"planned_%d" % len(plans)
-            self._good(self._connection.pgconn.prepare(name, _numbered(query), types))
+            self._good(pgconn.prepare(name, _numbered(query), types))
             plans[query, types] = name
         return name
 
@@ -81,7 +87,7 @@ def _begin(level: psycopg.IsolationLevel | None) -> bytes:
     return f"BEGIN ISOLATION LEVEL {level.name}".replace("_", " ").encode()
 
 
-@cache
+@lru_cache(MOST_PLANS)
 def _numbered(query: str) -> bytes:
     """With $1 and so on where Python's database interface has %s, and % where it has %%."""
     numbers = count(1)

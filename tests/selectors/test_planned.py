@@ -68,6 +68,18 @@ def test_numbers_of_each_size_are_taken_and_a_sign_is_a_sign(room: Room) -> None
 
 
 @on_postgresql
+def test_the_server_keeps_no_more_than_so_many(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refinement.selectors.prepared.MOST_PLANS", 3)
+    for number in (*range(7), *range(7)):
+        with planned_cursor() as cursor:
+            cursor.execute(f"{POSITION} AND {number} = {number}", [room.pairs[1].pk])
+            assert cursor.fetchall() == [(1,)]
+            with connection.cursor() as plain:
+                plain.execute(PLANNED)
+                assert 1 <= len(plain.fetchall()) <= 3
+
+
+@on_postgresql
 def test_a_statement_that_cannot_be_planned_says_why_and_is_tried_anew(room: Room) -> None:
     for _ in range(2):
         cursor = planned_cursor()
