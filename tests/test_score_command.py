@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -250,12 +251,15 @@ def test_exit_codes(arguments: list[str], code: int, words: str, tmp_path: Path)
 
 
 @pytest.mark.processes
-def test_told_to_stop_half_way_it_leaves_nothing(tmp_path: Path, tiny_student_folder: Path) -> None:
-    """By SIGTERM, which comes to the same handler as Ctrl-C."""
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_half_way_it_leaves_nothing(
+    how: signal.Signals, tmp_path: Path, tiny_student_folder: Path
+) -> None:
     source = tmp_path / "in.jsonl"
     line = json.dumps({"instruction": "Name a colour.", "output": "Blue it is."}) + "\n"
     source.write_text(line * 1_000_000)
     command = ["score", str(source), "-o", str(tmp_path / "out.jsonl"), "--dtype", "float32"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     process = subprocess.Popen(
         [sys.executable, str(REPOSITORY / "manage.py"), *command, "--student", tiny_student_folder],
         stderr=subprocess.PIPE,
@@ -265,7 +269,7 @@ def test_told_to_stop_half_way_it_leaves_nothing(tmp_path: Path, tiny_student_fo
     with process:
         loaded = any("INFO refinement.method.student" in line for line in process.stderr)
         assert loaded, "it ended before it was at work"
-        process.terminate()
+        process.send_signal(how)
         said = process.stderr.read()
 
     assert process.returncode == 130

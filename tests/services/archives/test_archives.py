@@ -330,21 +330,17 @@ def test_the_other_database_gives_the_same_bytes(room: Room, tmp_path: Path) -> 
     url = f"sqlite:///{tmp_path / 'other.sqlite3'}"
     env = os.environ | {"DATABASE_URL": url, "SRT_DATA_DIR": str(tmp_path / "elsewhere")}
 
-    commands = [
-        ("migrate", "--verbosity", "0"),
-        ("import_project", str(first)),
-        ("export_project", "Salt & tides", "-o", str(tmp_path / "b.zip")),
-    ]
-    program = f"import django; django.setup(); [call_command(*one) for one in {commands!r}]"
-    done = subprocess.run(
-        [sys.executable, "-c", f"from django.core.management import call_command; {program}"],
-        cwd=REPOSITORY,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Project 1: Salt & tides\n")
+    def manage(*arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    manage("migrate", "--verbosity", "0")
+    assert manage("import_project", str(first)) == "Project 1: Salt & tides\n"
+    manage("export_project", "Salt & tides", "-o", str(tmp_path / "b.zip"))
+
     assert (tmp_path / "b.zip").read_bytes() == first.read_bytes()
     shutil.rmtree(tmp_path / "elsewhere")
