@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Stage, State = RunSample.Stage, RunSample.State
 
-# Deepest first: a sample that is under way is finished before the next one is begun.
+# Deepest first: a sample that is under way is finished before the next one is begun. The last ones
+# are an exception, see _order_of_work.
 TEACHER_STAGES = (Stage.REFLECT_RESPONSE, Stage.REFLECT_INSTRUCTION)
 STUDENT_STAGES = (Stage.SELECT_RESPONSE, Stage.SELECT_INSTRUCTION)
 
@@ -43,8 +44,8 @@ def claim_chunk(
     """Up to ``limit`` rows that are now ours, with their samples, in the order of work.
 
     Empty when the run is not running. ``most_in_flight`` bounds the rows that all workers together
-    hold in these stages of this run. A row that cost ``MAX_LOST_LEASES`` attempts is left to
-    ``fail_hopeless``.
+    hold in these stages of this run; the last that many are begun before others are finished. A row
+    that cost ``MAX_LOST_LEASES`` attempts is left to ``fail_hopeless``.
     """
     with transaction.atomic():
         run = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING)
@@ -55,12 +56,23 @@ def claim_chunk(
             return []
         if most_in_flight is not None:
             limit = min(limit, most_in_flight - _in_flight(run_id, stages).count())
+            stages = _order_of_work(run_id, stages, most_in_flight)
         chosen = _choose(run_id, stages, limit)
         token = str(uuid.uuid4())
         _take(chosen, token, lease_seconds)
     for row in chosen:
         row.lease_token = token
     return chosen
+
+
+def _order_of_work(run_id: int, stages: Sequence[str], at_once: int) -> Sequence[str]:
+    """``stages``, or reversed once all that is left to begin could be under way at once.
+
+    A sample takes as long as all of its questions after one another. Begun when the others are
+    done, the last ones would run alone, and most of the teacher would stand idle to the end.
+    """
+    left = RunSample.objects.filter(run_id=run_id, stage=stages[-1], state=State.READY)
+    return stages[::-1] if left[: at_once + 1].count() <= at_once else stages
 
 
 def claimable(run_id: int, stages: Sequence[str]) -> Iterator[QuerySet[RunSample]]:

@@ -43,7 +43,7 @@ def embedded_teacher() -> Endpoint:
             "model": str(settings.EMBEDDED_MODEL_DIR),
             "protocol": Endpoint.Protocol.STAGED,
             "max_concurrency": 8,  # more would only make every pair wait for the others
-            "max_tokens": 384,  # a model this small that is not done by then runs in a loop
+            "max_tokens": 320,  # a model this small that is not done by then runs in a loop
             "temperature": 0.6,
             "timeout_seconds": 300.0,
         },

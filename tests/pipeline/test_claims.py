@@ -53,6 +53,21 @@ def test_deeper_stages_come_first(world: World) -> None:
     assert positions(claims.claim_chunk(run.pk, STUDENT_STAGES, 10, LEASE)) == [2]
 
 
+def test_the_last_ones_are_begun_before_others_are_finished(world: World) -> None:
+    run = world.run(7)
+    RunSample.objects.filter(run=run, position__lt=3).update(stage="reflect_response")
+
+    def claim_two(most_in_flight: int) -> list[int]:
+        return positions(
+            claims.claim_chunk(run.pk, TEACHER_STAGES, 2, LEASE, most_in_flight=most_in_flight)
+        )
+
+    assert claim_two(3) == [0, 1], "four are left to begin, more than are under way at once"
+    assert claim_two(4) == [3, 4]
+    assert claim_two(6) == [5, 6]
+    assert claim_two(8) == [2]
+
+
 def test_a_row_in_back_off_waits(world: World) -> None:
     run = world.run(2)
     put(run, 0, not_before=timezone.now() + timedelta(minutes=1))
