@@ -1,13 +1,14 @@
 """Fifty reviewers deciding at once: how many decisions a second, and whether any went wrong.
 
     .venv/bin/python benchmarks/deciding.py [--samples 100000] [--seconds 15] [--http]
+    .venv/bin/python benchmarks/deciding.py --threads 25    a thread and a connection for each
 
-Reviewers are threads in a few processes; each claims the next pair of the same queue, decides it
-and goes on, without a moment's thought. First they do so by the fewest statements that write the
-same rows, which look at nothing: a machine can do no more. At the end the database is compared with
-what the reviewers were told: no decision lost, none doubled, no pair given to two. With ``--http``
-they are browsers without a screen, who fetch pages and post forms to gunicorn, and read each page
-as long as ``--think`` says.
+The reviewers are served by as many processes and threads as our image's web server has; each claims
+the next pair of the same queue, decides it and goes on, without a moment's thought. First they do
+so by the fewest statements that write the same rows, which look at nothing: a machine can do no
+more. At the end the database is compared with what the reviewers were told: no decision lost, none
+doubled, no pair given to two. With ``--http`` they are browsers without a screen, who fetch pages
+and post forms to gunicorn, and read each page as long as ``--think`` says.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from large_run import add_arguments, client_for, large_run, p95, reviewer
 from review_keys import served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from refinement.models import Run, User
 
@@ -51,33 +53,32 @@ _RECORD = (
     "'command', %s, 'runsample', %s, '', '{}')"
 )
 
-Given = tuple[int, float]  # a run sample that was decided, and how long that took in seconds
+Given = tuple[int, float]  # a run sample that was decided, and how long its reviewer waited, in s
+Line = SimpleQueue[tuple[float, "Iterator[int]"]]  # since when who waits
 
 
-def through_services(run: Run, user: User, until: float) -> list[Given]:
+def through_services(run: Run, user: User) -> Iterator[int]:
+    """The ids of the pairs that ``user`` decides, one after the other."""
     from refinement.selectors.access import run_sample_for
     from refinement.selectors.queue import QueueFilter
     from refinement.services.decisions import record_decision
     from refinement.services.review_leases import claim_next
 
-    given, queue, after = [], QueueFilter(), None
-    while time.time() < until:
-        began = time.perf_counter()
+    queue, after = QueueFilter(), None
+    while True:
         pk = claim_next(run=run, user=user, queue=queue, after=after)
         assert pk is not None, "the queue is empty: take more --samples"
         after = run_sample_for(user, pk, at_least="reviewer")
         record_decision(run_sample=after, user=user, action="original", seen=0)
-        given.append((pk, time.perf_counter() - began))
-    return given
+        yield pk
 
 
-def by_bare_statements(run: Run, user: User, until: float) -> list[Given]:
+def by_bare_statements(run: Run, user: User) -> Iterator[int]:
     """The least that a claim and a decision can be: no lease, role or plan is looked at."""
     from django.db import connection, transaction
 
-    given, position = [], -1
-    while time.time() < until:
-        began = time.perf_counter()
+    position = -1
+    while True:
         with connection.cursor() as cursor:
             with transaction.atomic():
                 cursor.execute(_FIND, [run.pk, position])
@@ -88,8 +89,7 @@ def by_bare_statements(run: Run, user: User, until: float) -> list[Given]:
                 cursor.execute(_POINT, [cursor.fetchone()[0], pk])
                 cursor.execute(_RELEASE, [pk, user.pk])
                 cursor.execute(_RECORD, [user.pk, user.username, run.project_id, pk])
-        given.append((pk, time.perf_counter() - began))
-    return given
+        yield pk
 
 
 def through_http(url: str, run_id: int, cookie: str, until: float, think: float) -> list[Given]:
@@ -127,34 +127,44 @@ def work(options: argparse.Namespace) -> None:
 
     run = Run.objects.select_related("project").get(pk=options.run)
     users = list(User.objects.filter(username__in=options.names))
-    given: list[Given] = []
     cookies = [client_for(user).cookies["sessionid"].value for user in users if options.url]
     print("ready", flush=True)
     until = float(sys.stdin.readline())
-    ask = by_bare_statements if options.bare else through_services
-
-    def one(user: User) -> None:
-        try:
-            given.extend(ask(run, user, until))
-        finally:
-            connection.close()
-
-    def browser(cookie: str) -> None:
-        given.extend(through_http(options.url, run.pk, cookie, until, options.think))
-
     if options.url:
-        _all_at_once([partial(browser, cookie) for cookie in cookies])
+        browse = partial(through_http, options.url, run.pk, until=until, think=options.think)
+        given = _all_at_once([partial(browse, cookie) for cookie in cookies])
     else:
-        _all_at_once([partial(one, user) for user in users])
+        ask = by_bare_statements if options.bare else through_services
+        line: Line = SimpleQueue()
+        for user in users:
+            line.put((time.perf_counter(), ask(run, user)))
+        threads = min(options.threads, len(users))
+        given = _all_at_once([partial(serve, line, until) for _ in range(threads)])
+    connection.close()
     print(json.dumps(given))
 
 
-def _all_at_once(works: list[Callable[[], None]]) -> None:
-    threads = [threading.Thread(target=one) for one in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def serve(line: Line, until: float) -> list[Given]:
+    """What a thread of the server does: one claim and decision of whoever has waited longest."""
+    from django.db import connection
+
+    given = []
+    try:
+        while time.time() < until:
+            asked, reviewer = line.get()
+            pk = next(reviewer)
+            now = time.perf_counter()
+            given.append((pk, now - asked))
+            line.put((now, reviewer))
+    finally:
+        connection.close()
+    return given
+
+
+def _all_at_once(works: list[Callable[[], list[Given]]]) -> list[Given]:
+    with ThreadPoolExecutor(max_workers=len(works)) as threads:
+        futures = [threads.submit(one) for one in works]
+    return [given for future in futures for given in future.result()]
 
 
 # -- The run --------------------------------------------------------------------------------------
@@ -163,6 +173,7 @@ def measure(
 ) -> list[Given]:
     users = [reviewer(run.project, f"bench-{number}") for number in range(options.reviewers)]
     common = ["--run", str(run.pk), "--think", str(options.think), "--url", url]
+    common += ["--threads", str(options.threads)]
     common += ["--bare"] if bare else []
     processes = []
     for part in range(options.processes):
@@ -206,6 +217,7 @@ def main() -> None:
     add_arguments(parser, database="postgresql")
     parser.add_argument("--reviewers", type=int, default=50)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=4, help="of a process, without --http")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--http", action="store_true", help="through pages and forms")
     parser.add_argument("--think", type=float, default=0.0, help="seconds for a page, with --http")

@@ -1,6 +1,6 @@
 """A hundred browsers at work while a run is refined and a large file is imported.
 
-Real processes over PostgreSQL and Valkey: gunicorn as in the image (2 processes of 8 threads), a
+Real processes over PostgreSQL and Valkey: gunicorn as in the image (2 processes of 4 threads), a
 worker for every queue, beat, a teacher. A browser looks at a reviewer's pages and decides, with
 time to read between two requests: ``--browsers`` / ``--think`` requests a second in all. Told at
 the end: what failed, how long pages took, the memory of the web processes over time, what became

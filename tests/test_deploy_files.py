@@ -73,6 +73,13 @@ def test_the_database_is_measured_with_the_settings_that_it_is_given() -> None:
     assert dict(re.findall(r"ALTER SYSTEM SET (\w+) = '(\w+)'", bench)) == settings
 
 
+def test_decisions_are_measured_with_the_web_server_s_processes_and_threads() -> None:
+    [usual] = re.findall(r'GUNICORN_CMD_ARGS="--workers (\d+) --threads (\d+)"', DOCKERFILE)
+    bench = (ROOT / "benchmarks" / "deciding.py").read_text()
+    defaults = dict(re.findall(r'"--(processes|threads)", type=int, default=(\d+)', bench))
+    assert (defaults["processes"], defaults["threads"]) == usual
+
+
 def test_every_celery_command_is_one_that_celery_takes() -> None:
     for name, command in celery_commands().items():
         assert option(command, "-A") == "srt_web", name

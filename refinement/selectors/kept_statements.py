@@ -11,6 +11,7 @@ from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models.query import FlatValuesListIterable
 
 from refinement.selectors.planned import planned_cursor
 
@@ -50,6 +51,8 @@ def kept_statement(build: Callable[..., QuerySet[Any, Row]]) -> Callable[..., li
         with planned_cursor() as cursor:
             cursor.execute(sql, values)
             found = cursor.fetchall()
+        if not found or (rows._iterable_class is FlatValuesListIterable and not converters):  # noqa: SLF001
+            return [value for (value,) in found]
         mine = copy.copy(compiler)
         mine.connection = connections[DEFAULT_DB_ALIAS]  # each thread has its own
         mine.get_converters = lambda _: converters  # type: ignore[method-assign, assignment]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 if TYPE_CHECKING:
     from django.db.backends.utils import CursorWrapper
@@ -20,10 +20,11 @@ def planned_cursor() -> CursorWrapper:
 
     Where statements are logged it is Django's, which tells them with their values.
     """
-    if connection.vendor != "postgresql" or connection.queries_logged:
-        return connection.cursor()
+    mine = connections[DEFAULT_DB_ALIAS]  # this thread's; the proxy looks for it at every word
+    if mine.vendor != "postgresql" or mine.queries_logged:
+        return mine.cursor()
     from refinement.selectors.prepared import Planned  # psycopg, which SQLite does without
 
-    connection.ensure_connection()
-    cursor: Any = Planned(connection.connection)
-    return connection.make_cursor(cursor)
+    mine.ensure_connection()
+    cursor: Any = Planned(mine.connection)
+    return mine.make_cursor(cursor)

@@ -51,8 +51,8 @@ def open_for(run: Run, user: User, plan: ReviewPlan) -> Q:
     judged or that have all their opinions.
     """
     fits = Q()
-    assigned = Assignment.objects.filter(run_sample=OuterRef("pk"))
     if _assigned(run.pk):
+        assigned = Assignment.objects.filter(run_sample=OuterRef("pk"))
         fits &= Q(Exists(assigned.filter(user=user))) | Q(~Exists(assigned))
     if plan.reviewers_per_pair > 1:
         said = Opinion.objects.filter(run_sample=OuterRef("pk"), user=user, is_current=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from refinement.selectors.planned import planned_cursor
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 def insert(row: Model) -> None:
     """Store a new object as ``save()`` would, and give it its id. No signal is sent."""
     statement, fields = _statement(type(row))
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+    mine = connections[DEFAULT_DB_ALIAS]
+    values = [field.get_db_prep_save(field.pre_save(row, add=True), mine) for field in fields]
     with planned_cursor() as cursor:
         cursor.execute(statement, values)
         row.pk = cursor.fetchone()[0]
-    row._state.adding, row._state.db = False, connection.alias  # noqa: SLF001 - as save() does
+    row._state.adding, row._state.db = False, mine.alias  # noqa: SLF001 - as save() does
 
 
 @cache
