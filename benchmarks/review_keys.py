@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from refinement.models import Run
 
 READS_S = 1.0
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+NAMES = (
+    *("chromium-headless-shell", "chromium", "chromium-browser"),
+    *("google-chrome-stable", "google-chrome"),
+)
 WATCH = """
 window.painted = [];
 let pressed = 0, pair = null;
