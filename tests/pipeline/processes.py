@@ -46,6 +46,7 @@ class Cluster:
             "SRT_SWEEP_SECONDS": "1",
             "SRT_STUDENT_DEVICE": "cpu",
             "OMP_NUM_THREADS": "1",
+            "PYTHONFAULTHANDLER": "1",
         }
 
     def start_broker(self) -> None:
@@ -84,10 +85,15 @@ class Cluster:
         process.wait()
 
     def terminate(self, name: str, *, seconds: float) -> int:
-        """SIGTERM; its exit status. Fails if it takes longer than ``seconds``."""
+        """SIGTERM; its exit status. Fails if it takes longer, with what its threads do then."""
         process = self.running[name]
         process.terminate()
-        status = process.wait(seconds)
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # which faulthandler answers with their stacks
+            process.wait()
+            raise AssertionError(f"{name} did not stop in {seconds} s\n{self.logs()}") from None
         del self.running[name]
         return status
 
