@@ -16,6 +16,7 @@ from refinement.selectors.queue import (
     queue_counts,
     queue_window,
 )
+from refinement.selectors.queue.stretches import on_from, stretches_of
 from refinement.services.decisions import record_decision
 from tests.review_room import TIPS, TIPS_RESPONSE, Room, make_room
 
@@ -41,6 +42,24 @@ def walk(room: Room, queue: QueueFilter) -> list[int]:
         met.append(by_id[found])
         found = next_pair(room.run, queue, after=met[-1])
     return [pair.position for pair in met]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_on_the_way_through_the_shuffle_a_pair_s_place_is_the_bound_to_begin_at(
+    room: Room, back: bool
+) -> None:
+    """Beside the start of the shuffle SQLite would begin there, however far it is."""
+    pair, queue = room.add(response=TIPS_RESPONSE), QueueFilter(order=Order.RANDOM, seed=5)
+    start = stretches_of(queue)[0].values[0]
+    parts = on_from(queue, pair, start + 7, back=back)
+    first, second = on_from(queue, pair, start - 7, back=back), stretches_of(queue)
+    place = ((start + 7, pair.position), (start - 7, pair.position))
+    if back:
+        assert [part.values for part in parts] == [(start, *place[0])]
+        assert [part.values for part in first] == [second[0].values, place[1]]
+    else:
+        assert [part.values for part in parts] == [place[0], second[1].values]
+        assert [part.values for part in first] == [(start, *place[1])]
 
 
 def test_each_filter_holds_its_pairs(room: Room) -> None:
