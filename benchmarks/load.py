@@ -38,7 +38,7 @@ TOKEN = "x" * 32  # of the check against forged forms: cookie and header are the
 
 class Site(House):
     def _web_command(self) -> list[str]:
-        return [*super()._web_command(), "--workers", "2", "--timeout", "120"]
+        return [*super()._web_command(), "--workers", "2", "--threads", "4", "--timeout", "120"]
 
     def _mount(self) -> str:
         return "the disk is large enough here"

@@ -112,10 +112,10 @@ class Cluster:
         self.running.clear()
 
     def logs(self) -> str:
-        """The end of every process's log, for a failure's message."""
+        """The end of every process's log, with room for the stacks of all threads."""
         parts = []
         for path in sorted(self.folder.glob("*.log")):
-            lines = path.read_text(errors="replace").splitlines()[-60:]
+            lines = path.read_text(errors="replace").splitlines()[-200:]
             parts.append("\n".join([f"-- {path.name}", *lines]))
         return "\n".join(parts)
 
