@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models.query import FlatValuesListIterable
 
-from refinement.selectors.planned import planned_cursor
+from refinement.selectors.planned import planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,9 +48,7 @@ def kept_statement(build: Callable[..., QuerySet[Any, Row]]) -> Callable[..., li
         rows, compiler, converters, sql, parameters = compiled(len(ids))
         given = {_STAND_IN - place: pk for place, pk in enumerate(ids)}
         values = tuple(given.get(value, value) for value in parameters)
-        with planned_cursor() as cursor:
-            cursor.execute(sql, values)
-            found = cursor.fetchall()
+        found = planned(sql, values)
         if not found or (rows._iterable_class is FlatValuesListIterable and not converters):  # noqa: SLF001
             return [value for (value,) in found]
         mine = copy.copy(compiler)

@@ -12,19 +12,36 @@ from typing import TYPE_CHECKING, Any
 from django.db import DEFAULT_DB_ALIAS, connections
 
 if TYPE_CHECKING:
-    from django.db.backends.utils import CursorWrapper
+    from collections.abc import Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    Row = tuple[Any, ...]
 
 
-def planned_cursor() -> CursorWrapper:
-    """A cursor for such statements. On SQLite any is, as it keeps its last statements.
+def planned(statement: str, values: Sequence[Any] = ()) -> list[Row]:
+    """Run such a statement; its rows. Raises the errors of ``django.db``.
 
-    Where statements are logged it is Django's, which tells them with their values.
+    On SQLite it is one as any other, as SQLite keeps its last statements, and so it is where
+    somebody looks on at each statement.
     """
-    mine = connections[DEFAULT_DB_ALIAS]  # this thread's; the proxy looks for it at every word
-    if mine.vendor != "postgresql" or mine.queries_logged:
-        return mine.cursor()
-    from refinement.selectors.prepared import Planned  # psycopg, which SQLite does without
+    mine: Any = connections[DEFAULT_DB_ALIAS]  # this thread's; the proxy looks for it at every word
+    if mine.vendor != "postgresql" or mine.queries_logged or mine.execute_wrappers:
+        return _as_any_other(mine, statement, values)
+    from refinement.selectors.prepared import prepared  # psycopg, which SQLite does without
 
-    mine.ensure_connection()
-    cursor: Any = Planned(mine.connection)
-    return mine.make_cursor(cursor)
+    mine.close_if_health_check_failed()
+    if mine.connection is None:
+        mine.ensure_connection()
+    mine.validate_no_broken_transaction()
+    try:
+        return prepared(mine.connection).rows(statement, values)
+    except mine.Database.Error:
+        with mine.wrap_database_errors:
+            raise
+
+
+def _as_any_other(mine: BaseDatabaseWrapper, statement: str, values: Sequence[Any]) -> list[Row]:
+    with mine.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from refinement.models import RunSample
 from refinement.selectors.kept_statements import kept_statement
-from refinement.selectors.planned import planned_cursor
+from refinement.selectors.planned import planned
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -33,8 +33,7 @@ def _locked(run_sample_id: int) -> QuerySet[RunSample]:
 
 def point(run_sample: RunSample, decision: Decision | None) -> None:
     """Move the pointer alone: a worker may be writing the row's other columns."""
-    with planned_cursor() as cursor:
-        cursor.execute(
-            "UPDATE refinement_runsample SET decision_id = %s WHERE id = %s",
-            [decision.pk if decision else None, run_sample.pk],
-        )
+    planned(
+        "UPDATE refinement_runsample SET decision_id = %s WHERE id = %s",
+        [decision.pk if decision else None, run_sample.pk],
+    )

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from refinement.models import ReviewLease, RunSample
-from refinement.selectors.planned import planned_cursor
+from refinement.selectors.planned import planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,15 +38,13 @@ def first_free(
     if connection.vendor == "postgresql":
         given, ids = "unnest(%s::bigint[]) WITH ORDINALITY AS f (value, key)", list(found)
         lock = "FOR UPDATE OF p SKIP LOCKED"
-    with planned_cursor() as cursor:
-        cursor.execute(
-            f"SELECT p.id, p.opinions FROM {given} JOIN {_PAIRS} p ON p.id = f.value "
-            f"WHERE p.decision_id IS NULL AND {held} < %s - p.opinions "
-            f"ORDER BY f.key LIMIT 1 {lock}",
-            [ids, user_id, _at(timezone.now()), reviewers_per_pair],
-        )
-        row = cursor.fetchone()
-    return None if row is None else (row[0], row[1])
+    rows = planned(
+        f"SELECT p.id, p.opinions FROM {given} JOIN {_PAIRS} p ON p.id = f.value "
+        f"WHERE p.decision_id IS NULL AND {held} < %s - p.opinions "
+        f"ORDER BY f.key LIMIT 1 {lock}",
+        [ids, user_id, _at(timezone.now()), reviewers_per_pair],
+    )
+    return rows[0] if rows else None
 
 
 def put(
@@ -67,44 +65,39 @@ def put(
     if room_for is not None:
         free = f"{_held('%s', ahead_counts=True)} < %s"
         values = [run_sample_id, user_id, _at(timezone.now()), room_for]
-    with planned_cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {_LEASES} (run_id, run_sample_id, user_id, expires_at, ahead) "
-            f"SELECT %s, %s, %s, %s, %s WHERE {free} "
-            "ON CONFLICT (run_sample_id, user_id) DO UPDATE "
-            "SET expires_at = excluded.expires_at, ahead = excluded.ahead "
-            f"RETURNING (SELECT count(*) FROM {_LEASES} l WHERE {_OTHER_PAIRS})",
-            [*row, *values, run_id, user_id, run_sample_id],
-        )
-        written = cursor.fetchone()
-    return None if written is None else int(written[0])
+    written = planned(
+        f"INSERT INTO {_LEASES} (run_id, run_sample_id, user_id, expires_at, ahead) "
+        f"SELECT %s, %s, %s, %s, %s WHERE {free} "
+        "ON CONFLICT (run_sample_id, user_id) DO UPDATE "
+        "SET expires_at = excluded.expires_at, ahead = excluded.ahead "
+        f"RETURNING (SELECT count(*) FROM {_LEASES} l WHERE {_OTHER_PAIRS})",
+        [*row, *values, run_id, user_id, run_sample_id],
+    )
+    return int(written[0][0]) if written else None
 
 
 def end_oldest(*, run_id: int, run_sample_id: int, user_id: int, left: int) -> None:
     """End all but the latest of a person's leases of other pairs of the run."""
-    with planned_cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM {_LEASES} WHERE id IN (SELECT id FROM {_LEASES} l WHERE {_OTHER_PAIRS} "
-            "ORDER BY expires_at DESC, id DESC LIMIT 1000 OFFSET %s)",
-            [run_id, user_id, run_sample_id, left],
-        )
+    planned(
+        f"DELETE FROM {_LEASES} WHERE id IN (SELECT id FROM {_LEASES} l WHERE {_OTHER_PAIRS} "
+        "ORDER BY expires_at DESC, id DESC LIMIT 1000 OFFSET %s)",
+        [run_id, user_id, run_sample_id, left],
+    )
 
 
 def end_ahead_of_others(*, run_sample_id: int, user_id: int) -> None:
     """Who only fetched the pair ahead loses it."""
-    with planned_cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM {_LEASES} WHERE run_sample_id = %s AND user_id <> %s AND ahead",
-            [run_sample_id, user_id],
-        )
+    planned(
+        f"DELETE FROM {_LEASES} WHERE run_sample_id = %s AND user_id <> %s AND ahead",
+        [run_sample_id, user_id],
+    )
 
 
 def end(*, run_sample_id: int, user_id: int) -> None:
-    with planned_cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM {_LEASES} WHERE run_sample_id = %s AND user_id = %s",
-            [run_sample_id, user_id],
-        )
+    planned(
+        f"DELETE FROM {_LEASES} WHERE run_sample_id = %s AND user_id = %s",
+        [run_sample_id, user_id],
+    )
 
 
 def _held(pair: str, *, ahead_counts: bool) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from refinement.selectors.planned import planned_cursor
+from refinement.selectors.planned import planned
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model
@@ -22,9 +22,7 @@ def insert(row: Model) -> None:
     statement, fields = _statement(type(row))
     mine = connections[DEFAULT_DB_ALIAS]
     values = [field.get_db_prep_save(field.pre_save(row, add=True), mine) for field in fields]
-    with planned_cursor() as cursor:
-        cursor.execute(statement, values)
-        row.pk = cursor.fetchone()[0]
+    ((row.pk,),) = planned(statement, values)
     row._state.adding, row._state.db = False, mine.alias  # noqa: SLF001 - as save() does
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from refinement.models import RunCount
 from refinement.selectors.ids import one_of
-from refinement.selectors.planned import planned_cursor
+from refinement.selectors.planned import planned
 from refinement.selectors.queue.filters import CELLS, Show
 
 if TYPE_CHECKING:
@@ -81,13 +81,11 @@ def counts_of_runs(run_ids: Iterable[int]) -> dict[int, Counts]:
         return found
     # By hand, as each page of a run and of the room asks for it.
     asked, value = one_of("run_id", ids)
-    with planned_cursor() as cursor:
-        cursor.execute(
-            "SELECT run_id, key, SUM(n), SUM(tokens_before), SUM(tokens_after) "
-            f"FROM {RunCount._meta.db_table} WHERE {asked} GROUP BY run_id, key",
-            [value],
-        )
-        rows = cursor.fetchall()
+    rows = planned(
+        "SELECT run_id, key, SUM(n), SUM(tokens_before), SUM(tokens_after) "
+        f"FROM {RunCount._meta.db_table} WHERE {asked} GROUP BY run_id, key",
+        [value],
+    )
     for run_id, key, *sums in rows:
         n, before, after = map(int, sums)
         if not n:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from refinement.models import Decision, QueueEntry, RunSample, Sample
 from refinement.selectors.ids import one_of
-from refinement.selectors.planned import planned_cursor
+from refinement.selectors.planned import planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +52,8 @@ def lines_of(ids: Sequence[int], *, current: int | None = None) -> list[QueueLin
     if not ids:
         return []
     asked, value = one_of("p.id", ids)
-    with planned_cursor() as cursor:  # by hand, as each page of the room asks for it
-        cursor.execute(_LINES + asked, [TITLE_CHARACTERS, value])
-        found = cursor.fetchall()
+    # By hand, as each page of the room asks for it.
+    found = planned(_LINES + asked, [TITLE_CHARACTERS, value])
     lines = {
         pk: QueueLine(
             run_sample_id=pk,

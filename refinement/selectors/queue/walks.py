@@ -19,7 +19,7 @@ from django.db.models.expressions import RawSQL
 
 from refinement.models import QueueEntry, Run, RunSample
 from refinement.selectors.ids import by_ids
-from refinement.selectors.planned import planned_cursor
+from refinement.selectors.planned import planned
 from refinement.selectors.queue.between import numbers
 from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led, of_run
 from refinement.selectors.queue.counts import counts_of
@@ -249,8 +249,9 @@ class Queue:
             first = "DESC" if back else "ASC"
             parts = (f"SELECT * FROM ({text}) part" for text in texts)
             statement = " UNION ALL ".join(parts) + f" ORDER BY 1 {first}, {order}"
-        # Without a range nothing but the order's index could lead, whatever is asked of it.
-        with connection.cursor() if self.ranges else planned_cursor() as cursor:
+        if not self.ranges:  # nothing but the order's index could lead, whatever is asked of it
+            return [row[1] for row in planned(statement, parameters)]
+        with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
             return [row[1] for row in cursor.fetchall()]
 
