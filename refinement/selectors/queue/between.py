@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db import connection
-
+from refinement.selectors.planned import planned
 from refinement.selectors.queue.stretches import ENTRY
 
 if TYPE_CHECKING:
@@ -41,18 +40,15 @@ class Between:
         rows = (
             f"{_SOME} AND cell IN ({numbers(cells)}) AND {self.sql(leads=True)} LIMIT {int(most)}"
         )
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT COUNT(*) FROM ({rows}) found", [run_id, *self.values])
-            return int(cursor.fetchone()[0])
+        ((found,),) = planned(f"SELECT COUNT(*) FROM ({rows}) found", [run_id, *self.values])
+        return int(found)
 
     def cells_with_any(self, run_id: int, cells: Sequence[int]) -> list[int]:
         """Those of the cells that have an entry in it: all of another would be walked in vain."""
         rows = f"{_SOME} AND cell = %s AND {self.sql(leads=True)}"
         asked = " UNION ALL ".join([f"SELECT %s WHERE EXISTS ({rows})"] * len(cells))
         values = [value for cell in cells for value in (cell, run_id, cell, *self.values)]
-        with connection.cursor() as cursor:
-            cursor.execute(asked, values)
-            return [int(cell) for (cell,) in cursor.fetchall()]
+        return [int(cell) for (cell,) in planned(asked, values)]
 
 
 def numbers(cells: Sequence[int]) -> str:

@@ -10,9 +10,10 @@ from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
 from refinement.models import RunSample
+from refinement.selectors.ids import by_ids
 from refinement.selectors.queue.between import Between
 from refinement.selectors.queue.filters import PHASES
-from refinement.selectors.queue.texts import has_words, ids_with_words, is_common
+from refinement.selectors.queue.texts import few_with_words, has_words, ids_with_words
 from refinement.selectors.queue.turned import Turned
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Condition:
 
     ``needs_cells``: the index begins with the cell, so the rows are looked for in each. ``fits``:
     which of some rows fulfil it, in place of ``tells`` where it is cheaper to ask many at once.
-    ``few``: whether few enough fulfil it to find all; ``None``: to be counted. ``guessed``: a
-    database can only guess how many ``finds`` finds, so a walk has it find their ids first.
+    ``few``: whether few enough fulfil it to find all; ``None``: to be counted. ``ids``: all that
+    fulfil it, where they are few and known already.
     ``counts``: the same as ``finds`` of the queue's entries alone, where their index tells it.
     ``mark``: a column of the entry whose index has all that a list of the mark needs. ``between``:
     the same as a range of the entry's scores.
@@ -46,7 +47,7 @@ class Condition:
     needs_cells: bool = False
     fits: Callable[[Sequence[int]], set[int]] | None = None
     few: bool | None = None
-    guessed: bool = False
+    ids: Sequence[int] | None = None
     mark: str = ""
     between: Between | None = None
 
@@ -68,18 +69,10 @@ def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
     elif queue.flag:
         found.append(replace(_of_entry(**{queue.flag: True}), mark=queue.flag))
     if queue.text:
-        found.append(
-            Condition(
-                finds=ids_with_words(run, queue.text),
-                fits=partial(fitting, has_words(queue.text)),
-                few=False if is_common(queue.text) else None,
-                guessed=True,
-            )
-        )
+        found.append(_text(run, queue.text))
     if queue.turned:
         turned = Turned(run, queue.turned, against=queue.against)
-        few = len(turned) <= FEW
-        found.append(Condition(finds=turned.finds(), fits=turned.fits, few=few))
+        found.append(_few_or_many(turned.ids.tolist(), turned.finds(), turned.fits))
     return found
 
 
@@ -87,6 +80,19 @@ def fitting(condition: Q, ids: Sequence[int]) -> set[int]:
     """Which of some run samples fulfil a condition."""
     rows = RunSample.objects.filter(condition, pk__in=ids)
     return set(rows.order_by().values_list("pk", flat=True))
+
+
+def _text(run: Run, search: str) -> Condition:
+    ids = few_with_words(run, search)
+    fits = partial(fitting, has_words(search))
+    if ids is None:
+        return Condition(finds=ids_with_words(run, search), fits=fits, few=False)
+    return _few_or_many(ids, by_ids(ids), fits)
+
+
+def _few_or_many(ids: list[int], finds: Q, fits: Callable[[Sequence[int]], set[int]]) -> Condition:
+    few = len(ids) <= FEW
+    return Condition(finds=finds, fits=fits, few=few, ids=ids if few else None)
 
 
 def _verdict(word: str) -> Condition:

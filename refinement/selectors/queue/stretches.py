@@ -81,16 +81,23 @@ class Stretch:
         )
 
     def rows(
-        self, ordered_by: str, limit: int, *, down: bool, among: str, source: str = ENTRY
+        self,
+        ordered_by: str,
+        limit: int,
+        *,
+        down: bool,
+        among: str,
+        source: str = ENTRY,
+        run: str = "run_id",
     ) -> str:
         """Pair, key and position of its first rows; its values follow a run's id and ``among``'s.
 
-        ``among``: what is asked of the entries besides.
+        ``among``: what is asked of the entries besides. ``run``: the run as the index knows it.
         """
         direction = "DESC" if down else "ASC"
         return (
             f"SELECT run_sample_id, {self.column} AS key, position AS place FROM {source} WHERE "
-            + " AND ".join(("run_id = %s", among, *self.where))
+            + " AND ".join((f"{run} = %s", among, *self.where))
             + f" ORDER BY {ordered_by} {direction}, position {direction} LIMIT {int(limit)}"
         )
 

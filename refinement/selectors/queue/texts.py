@@ -16,6 +16,8 @@ from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
 from refinement.readmodel.words import CANDIDATES, SAMPLES, VECTOR
+from refinement.selectors.ids import one_of
+from refinement.selectors.planned import planned
 
 if TYPE_CHECKING:
     from refinement.models import Run
@@ -68,7 +70,7 @@ def has_words(search: str) -> Q:
 
 
 def ids_with_words(run: Run, search: str) -> Q:
-    """The pairs of a run that the word indexes lead to."""
+    """The pairs of a run that the word indexes lead to, however many."""
     wanted = parse(search)
     if not wanted:
         return Q(pk__in=[])
@@ -84,29 +86,53 @@ def ids_with_words(run: Run, search: str) -> Q:
     return Q(pk__in=RawSQL(found, [run.pk, *parameters, *parameters]))
 
 
-def is_common(search: str) -> bool:
-    """Whether more texts have the words than are worth finding all, without finding them.
+def few_with_words(run: Run, search: str) -> list[int] | None:
+    """The same by their ids; ``None`` where more texts have the words than are worth finding.
 
-    FTS5 stops at the limit. PostgreSQL is asked how many its statistics make it expect: of a word
-    that they do not hold a fixed share of all texts, whatever their number, so those are counted.
+    Step by step: PostgreSQL takes a word for frequent that it has never seen, and would plan for
+    the pairs of many texts. It knows how many ids it is given.
     """
     wanted = parse(search)
     if not wanted:
-        return False
+        return []
     matches, parameters = _matches(wanted)
-    return any(_expected(table, match, parameters) > COMMON for table, match, _ in matches)
+    texts = []
+    for table, match, key in matches:
+        ids = _rare(f"SELECT t.{key} FROM {table} t WHERE {match}", table, parameters)
+        if ids is None:
+            return None
+        texts.append(ids)
+    return _pairs_of(run, *texts)
 
 
-def _expected(table: str, match: str, parameters: list[str]) -> int:
-    select = f"SELECT 1 FROM {table} t WHERE {match}"
+def _rare(select: str, table: str, parameters: list[str]) -> list[int] | None:
+    """The texts that have the words; ``None``: too many.
+
+    FTS5 stops at the limit. PostgreSQL is asked how many its statistics make it expect, and of a
+    word that they do not hold it expects a fixed share of all texts, whatever their number.
+    """
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"EXPLAIN (FORMAT JSON) {select}", parameters)
             expected = int(cursor.fetchone()[0][0]["Plan"]["Plan Rows"])
-            if expected <= COMMON or expected > _UNKNOWN_SHARE * _texts(table) > 0:
-                return expected
-        cursor.execute(f"SELECT COUNT(*) FROM ({select} LIMIT {COMMON + 1})", parameters)
-        return int(cursor.fetchone()[0])
+            if expected > COMMON and expected > _UNKNOWN_SHARE * _texts(table) > 0:
+                return None
+        cursor.execute(f"{select} LIMIT {COMMON + 1}", parameters)
+        found = [pk for (pk,) in cursor.fetchall()]
+    return found if len(found) <= COMMON else None
+
+
+def _pairs_of(run: Run, samples: list[int], candidates: list[int]) -> list[int]:
+    """The pairs of a run by the ids of their texts."""
+    original, originals = one_of("r.sample_id", samples)
+    rewrite, rewrites = one_of("c.id", candidates)
+    rows = planned(
+        f"SELECT r.id FROM refinement_runsample r WHERE r.run_id = %s AND {original} "
+        "UNION SELECT r.id FROM refinement_candidate c JOIN refinement_runsample r "
+        f"ON r.id = c.run_sample_id WHERE r.run_id + 0 = %s AND {rewrite}",
+        [run.pk, originals, run.pk, rewrites],
+    )
+    return [pk for (pk,) in rows]
 
 
 def _texts(table: str) -> float:

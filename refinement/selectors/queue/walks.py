@@ -18,13 +18,20 @@ from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from refinement.models import QueueEntry, Run, RunSample
-from refinement.selectors.ids import by_ids
+from refinement.selectors.ids import one_of
 from refinement.selectors.planned import planned
 from refinement.selectors.queue.between import numbers
 from refinement.selectors.queue.conditions import FEW, E, conditions, in_cells, led, of_run
 from refinement.selectors.queue.counts import counts_of
 from refinement.selectors.queue.filters import CELLS, QueueFilter
-from refinement.selectors.queue.stretches import SORTINGS, Stretch, by_index, on_from, stretches_of
+from refinement.selectors.queue.stretches import (
+    ENTRY,
+    SORTINGS,
+    Stretch,
+    by_index,
+    on_from,
+    stretches_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +55,6 @@ class Queue:
         self.sorting = SORTINGS[queue.order]
         self.cells = CELLS[queue.show]
         self._keys: dict[int, Any] = {}
-        self._found: dict[Condition, Rows] = {}
         self.within = within
         self.conditions = conditions(run, queue)
         self._lead(self._leader())
@@ -99,7 +105,7 @@ class Queue:
         self.ranges = [condition.between for condition in asked if condition.between]
         self.fits = [condition.fits for condition in asked if condition.fits is not None]
         if leader is not None and leader.finds is not None:
-            self.asked.append(self._by_ids(leader) or leader.finds)
+            self.asked.append(leader.finds)
         if self.within:
             self.asked.append(self.within)
         # Whether the entries tell all that is asked besides.
@@ -128,9 +134,10 @@ class Queue:
 
     def _count(self, condition: Condition) -> int:
         """How many the condition finds, at most one more than few."""
+        if condition.ids is not None:
+            return len(condition.ids)
         if condition.counts is None:
-            ids = self._ids(condition)
-            return len(ids) if condition.guessed else ids.count()
+            return self._count_found(condition)
         if self._is_covered(condition):
             return self._count_marked(condition.mark)
         if condition.between:
@@ -141,30 +148,18 @@ class Queue:
 
     def _count_marked(self, mark: str) -> int:
         rows = f"SELECT 1 FROM {by_index(mark)} WHERE run_id = %s AND {mark} LIMIT {COVERED + 1}"
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT COUNT(*) FROM ({rows}) found", [self.run.pk])
-            return int(cursor.fetchone()[0])
+        ((found,),) = planned(f"SELECT COUNT(*) FROM ({rows}) found", [self.run.pk])
+        return int(found)
 
     def _is_covered(self, condition: Condition) -> bool:
         """Whether its index has all that is asked, so that no row of the table is read."""
         return bool(condition.mark) and len(self.conditions) == 1 and not self.within
 
-    def _ids(self, condition: Condition) -> Rows:
-        """What the condition finds, and no more of it than shows that it is not few."""
-        if condition not in self._found:
-            rows = of_run(RunSample.objects.filter(condition.finds), self.run, condition)
-            if condition.needs_cells:
-                rows = rows.filter(in_cells(self.cells))
-            self._found[condition] = rows.order_by().values_list("pk", flat=True)[: FEW + 1]
-        return self._found[condition]
-
-    def _by_ids(self, leader: Condition) -> Q | None:
-        """Where the database would guess: PostgreSQL takes a word for frequent that it has never
-        seen, and looks through all of a large run for its pairs. It knows how many ids it is given.
-        """
-        if not leader.guessed or len(ids := self._ids(leader)) > FEW:
-            return None
-        return by_ids(ids)
+    def _count_found(self, condition: Condition) -> int:
+        rows = of_run(RunSample.objects.filter(condition.finds), self.run, condition)
+        if condition.needs_cells:
+            rows = rows.filter(in_cells(self.cells))
+        return rows.order_by().values_list("pk")[: FEW + 1].count()
 
     # -- Rows ---------------------------------------------------------------------------------
     def _narrowed(self, cells: Sequence[int]) -> Rows:
@@ -188,8 +183,9 @@ class Queue:
         if self.sorting.column == "position":
             return None  # known without a look; the stretch is one
         if run_sample_id not in self._keys:
-            keys = QueueEntry.objects.filter(pk=run_sample_id)
-            self._keys[run_sample_id] = keys.values_list(self.sorting.column, flat=True).first()
+            key = f"SELECT {self.sorting.column} FROM {ENTRY} WHERE run_sample_id = %s"
+            found = planned(key, [run_sample_id])
+            self._keys[run_sample_id] = found[0][0] if found else None
         return self._keys[run_sample_id]
 
     # -- Putting the ranges together ----------------------------------------------------------
@@ -218,6 +214,8 @@ class Queue:
             " UNION ALL ".join(texts)
             + f" ORDER BY 1 {first}, 3 {direction}, 4 {direction} LIMIT {int(limit)}"
         )
+        if self.leader and self.leader.ids is not None and self.by_entries:
+            return [row[1] for row in planned(statement, parameters)]
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
             return [row[1] for row in cursor.fetchall()]
@@ -249,11 +247,8 @@ class Queue:
             first = "DESC" if back else "ASC"
             parts = (f"SELECT * FROM ({text}) part" for text in texts)
             statement = " UNION ALL ".join(parts) + f" ORDER BY 1 {first}, {order}"
-        if not self.ranges:  # nothing but the order's index could lead, whatever is asked of it
-            return [row[1] for row in planned(statement, parameters)]
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return [row[1] for row in cursor.fetchall()]
+        # Nothing but the order's index could lead, whatever is asked of it.
+        return [row[1] for row in planned(statement, parameters)]
 
     @cached_property
     def _walked_cells(self) -> Sequence[int]:
@@ -273,6 +268,12 @@ class Queue:
             # No other index shall lead by the cell.
             among = f"{self.leader.mark} AND cell + 0 IN ({numbers(self.cells)})"
             return self._cut_led(self.leader.mark, [among], [], stretch, limit, down=down)
+        if self.leader is not None and self.leader.ids is not None and self.by_entries:
+            known, ids = one_of("run_sample_id", self.leader.ids)
+            asked = [known, f"cell + 0 IN ({numbers(self.cells)})"]
+            asked += [one.sql(leads=False) for one in self.ranges]
+            values = [ids, *(value for one in self.ranges for value in one.values)]
+            return self._cut_led(None, asked, values, stretch, limit, down=down)
         if self.leader is not None and self.leader.between and self.by_entries:
             own, others = self.leader.between, self.ranges
             among = f"cell IN ({numbers(self.cells)}) AND {own.sql(leads=True)}"
@@ -290,7 +291,7 @@ class Queue:
 
     def _cut_led(
         self,
-        index: str,
+        index: str | None,
         among: list[str],
         values: list[Any],
         stretch: Stretch,
@@ -298,12 +299,16 @@ class Queue:
         *,
         down: bool,
     ) -> tuple[str, Sequence[Any]]:
-        """The same where the entries have all that is asked, and an index of theirs leads."""
+        """The same where the entries have all that is asked, and an index of theirs leads.
+
+        ``None``: their ids do, and none that begins with the run shall.
+        """
         sql = stretch.rows(
             self.sorting.column,
             limit,
             down=down,
             among=" AND ".join(among),
-            source=by_index(index),
+            source=by_index(index) if index else ENTRY,
+            run="run_id" if index else "run_id + 0",
         )
         return sql, (self.run.pk, *values, *stretch.values)
