@@ -107,7 +107,8 @@ def _pair(run_sample_id: int) -> RunSample | None:
 
 @kept_statement
 def _pairs(run_sample_id: int) -> "QuerySet[RunSample]":
-    return RunSample.objects.select_related("run__project", "sample").filter(pk=run_sample_id)
+    pairs = RunSample.objects.select_related("run__project", "run__review_plan", "sample")
+    return pairs.filter(pk=run_sample_id)
 
 
 def export_for(

@@ -231,10 +231,11 @@ def _said(run_id: int, user_id: int) -> QuerySet[Decision, tuple[int, int | None
 
 def _history(run_sample: RunSample) -> list[Decision]:
     """All that was decided, with what was undone by what: no decision is read twice."""
-    history = list(run_sample.decisions.select_related("user", "candidate"))
+    history = _decisions(run_sample.pk)
     by_id = {row.pk: row for row in history}
     undone_by = Decision._meta.get_field("undone_by")
     for row in history:
+        row.run_sample = run_sample
         undone_by.set_cached_value(row, None)
     for row in history:
         if row.undoes_id is not None:
@@ -242,6 +243,11 @@ def _history(run_sample: RunSample) -> list[Decision]:
     counting = run_sample.decision_id
     run_sample.decision = None if counting is None else by_id.get(counting)
     return history
+
+
+@kept_statement
+def _decisions(run_sample_id: int) -> QuerySet[Decision]:
+    return Decision.objects.filter(run_sample_id=run_sample_id).select_related("user", "candidate")
 
 
 def _verdict(run_sample: RunSample) -> Verdict | None:

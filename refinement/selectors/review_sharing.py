@@ -11,6 +11,8 @@ from refinement.models import Assignment, Membership, Opinion, ReviewLease, Revi
 from refinement.selectors.kept_statements import kept_statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.db.models import QuerySet
 
     from refinement.models import Project, Run, RunSample
@@ -79,12 +81,24 @@ def taken(run: Run, user: User, plan: ReviewPlan, *, ahead: bool) -> list[int]:
 
 def others_at(run_sample: RunSample, user: User) -> list[ReviewLease]:
     """Who else has the pair open now, by name."""
-    return list(
-        run_sample.review_leases.filter(expires_at__gt=timezone.now(), ahead=False)
-        .exclude(user=user)
-        .select_related("user")
-        .order_by("user__username")
-    )
+    return open_by_others(leases_of(run_sample.pk), user)
+
+
+def open_by_others(leases: Iterable[ReviewLease], user: User) -> list[ReviewLease]:
+    """Those of a pair's leases that run and are for a pair on screen, not another's or ahead."""
+    now = timezone.now()
+    others = [
+        lease
+        for lease in leases
+        if lease.user_id != user.pk and lease.expires_at > now and not lease.ahead
+    ]
+    return sorted(others, key=lambda lease: lease.user.username)
+
+
+@kept_statement
+def leases_of(run_sample_id: int) -> QuerySet[ReviewLease]:
+    """All of a pair's leases, with their people."""
+    return ReviewLease.objects.filter(run_sample_id=run_sample_id).select_related("user")
 
 
 def held_by_others(run: Run, user: User) -> int:

@@ -18,7 +18,13 @@ from django.utils import timezone
 from refinement.models import ReviewLease, RunSample
 from refinement.selectors.kept_statements import kept_statement
 from refinement.selectors.queue import Show, next_pairs
-from refinement.selectors.review_sharing import open_for, plan_of, taken
+from refinement.selectors.review_sharing import (
+    leases_of,
+    open_by_others,
+    open_for,
+    plan_of,
+    taken,
+)
 from refinement.services import lease_rows
 
 if TYPE_CHECKING:
@@ -74,22 +80,18 @@ def hold(*, run_sample: RunSample, user: User) -> list[ReviewLease]:
 
     Returns who else has the pair open, by name.
     """
-    run_id, pair_id, now = run_sample.run_id, run_sample.pk, timezone.now()
-    leases = _leases(pair_id)
-    mine = next((lease for lease in leases if lease.user_id == user.pk), None)
+    return _hold(run_sample, user, leases_of(run_sample.pk))
+
+
+def _hold(run_sample: RunSample, user: User, leases: list[ReviewLease]) -> list[ReviewLease]:
+    mine = _lease_of(user, leases)
     if mine is None or mine.ahead or mine.expires_at <= _end() - _FRESH:
-        _write(run_id, pair_id, user, ahead=False)
-    others = [
-        lease
-        for lease in leases
-        if lease is not mine and lease.expires_at > now and not lease.ahead
-    ]
-    return sorted(others, key=lambda lease: lease.user.username)
+        _write(run_sample.run_id, run_sample.pk, user, ahead=False)
+    return open_by_others(leases, user)
 
 
-@kept_statement
-def _leases(run_sample_id: int) -> QuerySet[ReviewLease]:
-    return ReviewLease.objects.filter(run_sample_id=run_sample_id).select_related("user")
+def _lease_of(user: User, leases: list[ReviewLease]) -> ReviewLease | None:
+    return next((lease for lease in leases if lease.user_id == user.pk), None)
 
 
 def _write(
@@ -111,15 +113,21 @@ def take_up(
 
     ``None`` if it is no longer this person's.
     """
-    pairs = RunSample.objects.filter(run=run, pk=run_sample_id)
-    if queue.show is Show.UNDECIDED:
-        mine = ReviewLease.objects.filter(user=user, expires_at__gt=timezone.now())
-        pairs = pairs.filter(decision=None, review_leases__in=mine)
-    pair = pairs.first()
+    pair = next(iter(_pair_of_run(run_sample_id, run.pk)), None)
     if pair is None:
         return None
+    leases = leases_of(pair.pk)
+    if queue.show is Show.UNDECIDED:
+        mine = _lease_of(user, leases)
+        if pair.decision_id is not None or mine is None or mine.expires_at <= timezone.now():
+            return None
     pair.run = run  # as it is known already, with its project and plan
-    return pair, hold(run_sample=pair, user=user)
+    return pair, _hold(pair, user, leases)
+
+
+@kept_statement
+def _pair_of_run(run_sample_id: int, run_id: int) -> QuerySet[RunSample]:
+    return RunSample.objects.filter(pk=run_sample_id, run_id=run_id)
 
 
 def release(*, run_sample: RunSample, user: User) -> None:

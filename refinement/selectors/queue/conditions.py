@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
-from refinement.models import RunSample
 from refinement.selectors.ids import by_ids
 from refinement.selectors.queue.between import Between
 from refinement.selectors.queue.filters import PHASES
-from refinement.selectors.queue.texts import few_with_words, has_words, ids_with_words
+from refinement.selectors.queue.texts import few_with_words, ids_with_words, pairs_with_words
 from refinement.selectors.queue.turned import Turned
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from refinement.models import Run
+    from refinement.models import Run, RunSample
     from refinement.selectors.queue.filters import QueueFilter, Range
 
 E = "queue_entry__"
@@ -76,15 +75,9 @@ def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
     return found
 
 
-def fitting(condition: Q, ids: Sequence[int]) -> set[int]:
-    """Which of some run samples fulfil a condition."""
-    rows = RunSample.objects.filter(condition, pk__in=ids)
-    return set(rows.order_by().values_list("pk", flat=True))
-
-
 def _text(run: Run, search: str) -> Condition:
     ids = few_with_words(run, search)
-    fits = partial(fitting, has_words(search))
+    fits = partial(pairs_with_words, search)
     if ids is None:
         return Condition(finds=ids_with_words(run, search), fits=fits, few=False)
     return _few_or_many(ids, by_ids(ids), fits)

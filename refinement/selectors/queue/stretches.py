@@ -7,7 +7,7 @@ to put such a statement together than a database to run it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
@@ -44,6 +44,13 @@ SORTINGS: dict[Order, Sorting] = {
 }
 
 
+class Place(NamedTuple):
+    """A pair by what a walk knows of it."""
+
+    pk: int
+    position: int
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A part of an order that is one range of its index; an order is one or two of these.
@@ -58,7 +65,7 @@ class Stretch:
     values: tuple[Any, ...] = ()
     from_above: bool | None = None
 
-    def beyond(self, around: RunSample, key: Any, *, down: bool) -> Stretch:
+    def beyond(self, around: Place | RunSample, key: Any, *, down: bool) -> Stretch:
         """What lies behind a pair with this key in it."""
         sign = "<" if down else ">"
         if self.column == "position" or key is None:
@@ -125,7 +132,9 @@ def stretches_of(queue: QueueFilter) -> list[Stretch]:
     return [Stretch(0, column)]
 
 
-def on_from(queue: QueueFilter, around: RunSample, key: Any, *, back: bool) -> list[Stretch]:
+def on_from(
+    queue: QueueFilter, around: Place | RunSample, key: Any, *, back: bool
+) -> list[Stretch]:
     """What of the order lies behind a pair, or before it; ``key`` is the pair's in the order."""
     sorting = SORTINGS[queue.order]
     if queue.order is Order.RANDOM:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import connection
-from django.db.models import BooleanField, Q
+from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 from refinement.readmodel.words import CANDIDATES, SAMPLES, VECTOR
@@ -20,6 +20,8 @@ from refinement.selectors.ids import one_of
 from refinement.selectors.planned import planned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from refinement.models import Run
 
 COMMON = 4_000  # texts, in all runs together
@@ -51,11 +53,8 @@ def parse(search: str) -> list[Wanted]:
     return found if any(not piece.absent for piece in found) else []
 
 
-def has_words(search: str) -> Q:
-    """Asked of one pair: do its texts have the words?"""
-    wanted = parse(search)
-    if not wanted:
-        return Q(pk__in=[])
+def _in_a_pair(wanted: list[Wanted]) -> tuple[str, list[str]]:
+    """The condition that a run sample's texts have the words, and its parameters."""
     matches, parameters = _matches(wanted)
     sample, candidate = (
         f"EXISTS (SELECT 1 FROM {table} t WHERE {match} AND t.{key} = {{}})"
@@ -66,7 +65,20 @@ def has_words(search: str) -> Q:
         f"({sample.format(f'{row}.sample_id')} OR EXISTS (SELECT 1 FROM refinement_candidate c "
         f"WHERE c.run_sample_id = {row}.id AND {candidate.format('c.id')}))"
     )
-    return Q(RawSQL(condition, parameters * 2, output_field=BooleanField()))
+    return condition, parameters * 2
+
+
+def pairs_with_words(search: str, ids: Sequence[int]) -> set[int]:
+    """Which of some pairs have the words in their texts."""
+    wanted = parse(search)
+    if not wanted:
+        return set()
+    condition, parameters = _in_a_pair(wanted)
+    asked, given = one_of("refinement_runsample.id", ids)
+    rows = planned(
+        f"SELECT id FROM refinement_runsample WHERE {asked} AND {condition}", [given, *parameters]
+    )
+    return {pk for (pk,) in rows}
 
 
 def ids_with_words(run: Run, search: str) -> Q:

@@ -27,6 +27,7 @@ from refinement.selectors.queue.filters import CELLS, QueueFilter
 from refinement.selectors.queue.stretches import (
     ENTRY,
     SORTINGS,
+    Place,
     Stretch,
     by_index,
     on_from,
@@ -61,11 +62,11 @@ class Queue:
 
     def first(self, limit: int) -> list[int]:
         """Ids of run samples, from the start."""
-        return self._go(None, limit, back=False)
+        return [place.pk for place in self._go(None, limit, back=False)]
 
     def beside(self, around: RunSample, limit: int, *, back: bool = False) -> list[int]:
         """Ids behind a pair, or before it, the nearest first. The pair need not be in the queue."""
-        return self._go(around, limit, back=back)
+        return [place.pk for place in self._go(around, limit, back=back)]
 
     def everything(self) -> Rows:
         """All of it, in no order: for acts on the whole queue."""
@@ -76,20 +77,21 @@ class Queue:
         return rows
 
     # -- What is asked of many rows at once -----------------------------------------------------
-    def _go(self, around: RunSample | None, limit: int, *, back: bool) -> list[int]:
+    def _go(self, around: Place | RunSample | None, limit: int, *, back: bool) -> list[Place]:
         """On from a pair, a lot at a time where some of the conditions are asked of whole lots."""
         if not self.fits:
             return self._collect(self._parts(around, back=back), limit, back=back)
-        found: list[int] = []
+        found: list[Place] = []
         at, lot, tried = around, max(32, limit), 0
         while len(found) < limit and (self.leader or tried < MOST_TRIED):
-            ids = self._collect(self._parts(at, back=back), lot, back=back)
-            if not ids:
+            met = self._collect(self._parts(at, back=back), lot, back=back)
+            if not met:
                 return found
+            ids = [place.pk for place in met]
             fitting = set(ids).intersection(*(fits(ids) for fits in self.fits))
-            found += [pk for pk in ids if pk in fitting]
-            at = RunSample.objects.only("position").get(pk=ids[-1])
-            tried, lot = tried + len(ids), min(2 * lot, 1_000)
+            found += [place for place in met if place.pk in fitting]
+            at = met[-1]
+            tried, lot = tried + len(met), min(2 * lot, 1_000)
         if len(found) >= limit:
             return found[:limit]
         # Spread too thinly to be met on the way.
@@ -172,7 +174,7 @@ class Queue:
             rows = rows.filter(condition)
         return rows
 
-    def _parts(self, around: RunSample | None, *, back: bool) -> list[Stretch]:
+    def _parts(self, around: Place | RunSample | None, *, back: bool) -> list[Stretch]:
         """The ranges that lie on the way."""
         if around is None:
             return stretches_of(self.filter)
@@ -189,7 +191,7 @@ class Queue:
         return self._keys[run_sample_id]
 
     # -- Putting the ranges together ----------------------------------------------------------
-    def _collect(self, stretches: list[Stretch], limit: int, *, back: bool) -> list[int]:
+    def _collect(self, stretches: list[Stretch], limit: int, *, back: bool) -> list[Place]:
         """One statement over all ranges, each cut where no more of it could be needed."""
         if self.by_entries and self.leader is None:
             return self._merge(stretches, limit, back=back)
@@ -215,12 +217,12 @@ class Queue:
             + f" ORDER BY 1 {first}, 3 {direction}, 4 {direction} LIMIT {int(limit)}"
         )
         if self.leader and self.leader.ids is not None and self.by_entries:
-            return [row[1] for row in planned(statement, parameters)]
+            return _places(planned(statement, parameters))
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
-            return [row[1] for row in cursor.fetchall()]
+            return _places(cursor.fetchall())
 
-    def _merge(self, stretches: list[Stretch], limit: int, *, back: bool) -> list[int]:
+    def _merge(self, stretches: list[Stretch], limit: int, *, back: bool) -> list[Place]:
         """The same by hand. Both databases go along the order's index in all cells at once, and
         stop at the last row that is asked for: PostgreSQL as each part is ordered by what the whole
         is, SQLite as the whole is.
@@ -248,7 +250,7 @@ class Queue:
             parts = (f"SELECT * FROM ({text}) part" for text in texts)
             statement = " UNION ALL ".join(parts) + f" ORDER BY 1 {first}, {order}"
         # Nothing but the order's index could lead, whatever is asked of it.
-        return [row[1] for row in planned(statement, parameters)]
+        return _places(planned(statement, parameters))
 
     @cached_property
     def _walked_cells(self) -> Sequence[int]:
@@ -312,3 +314,8 @@ class Queue:
             run="run_id" if index else "run_id + 0",
         )
         return sql, (self.run.pk, *values, *stretch.values)
+
+
+def _places(rows: list[tuple[Any, ...]]) -> list[Place]:
+    """Of rows of a stretch's number, a pair, its key and its position."""
+    return [Place(row[1], row[3]) for row in rows]
