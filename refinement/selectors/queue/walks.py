@@ -119,8 +119,9 @@ class Queue:
         for condition in self.conditions:
             if condition.finds is None or condition.few is False:
                 continue
-            count = self._count(condition)
-            if count <= self._few(condition):
+            few = self._few(condition)
+            count = self._count(condition, few + 1)
+            if count <= few:
                 found.append((count, condition))
         return min(found, key=lambda pair: pair[0])[1] if found else None
 
@@ -134,22 +135,22 @@ class Queue:
         # lines, as many as there are to one of them. This is where both come to the same.
         return min(FEW, isqrt(LINES // 2 * counts_of(self.run).total))
 
-    def _count(self, condition: Condition) -> int:
-        """How many the condition finds, at most one more than few."""
+    def _count(self, condition: Condition, most: int) -> int:
+        """How many the condition finds, counted up to ``most``."""
         if condition.ids is not None:
             return len(condition.ids)
         if condition.counts is None:
-            return self._count_found(condition)
+            return self._count_found(condition, most)
         if self._is_covered(condition):
-            return self._count_marked(condition.mark)
+            return self._count_marked(condition.mark, most)
         if condition.between:
-            return condition.between.count(self.run.pk, self.cells, FEW + 1)
+            return condition.between.count(self.run.pk, self.cells, most)
         entries = QueueEntry.objects.filter(condition.counts, run=self.run)
         # Every index has the position, so the index alone is read.
-        return entries.order_by().values_list("position")[: FEW + 1].count()
+        return entries.order_by().values_list("position")[:most].count()
 
-    def _count_marked(self, mark: str) -> int:
-        rows = f"SELECT 1 FROM {by_index(mark)} WHERE run_id = %s AND {mark} LIMIT {COVERED + 1}"
+    def _count_marked(self, mark: str, most: int) -> int:
+        rows = f"SELECT 1 FROM {by_index(mark)} WHERE run_id = %s AND {mark} LIMIT {int(most)}"
         ((found,),) = planned(f"SELECT COUNT(*) FROM ({rows}) found", [self.run.pk])
         return int(found)
 
@@ -157,11 +158,11 @@ class Queue:
         """Whether its index has all that is asked, so that no row of the table is read."""
         return bool(condition.mark) and len(self.conditions) == 1 and not self.within
 
-    def _count_found(self, condition: Condition) -> int:
+    def _count_found(self, condition: Condition, most: int) -> int:
         rows = of_run(RunSample.objects.filter(condition.finds), self.run, condition)
         if condition.needs_cells:
             rows = rows.filter(in_cells(self.cells))
-        return rows.order_by().values_list("pk")[: FEW + 1].count()
+        return rows.order_by().values_list("pk")[:most].count()
 
     # -- Rows ---------------------------------------------------------------------------------
     def _narrowed(self, cells: Sequence[int]) -> Rows:
