@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
@@ -47,13 +47,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+def scheme() -> Literal["light", "dark"]:
+    return "light"
+
+
+@pytest.fixture
+def visit(browser: Browser, scheme: str) -> Iterator[Callable[..., Visitor]]:
     """Opens windows, ``visit(base_url, **options)``, and looks for trouble at the end."""
     contexts: list[BrowserContext] = []
     visitors: list[Visitor] = []
 
     def open_window(base_url: str, **options: Any) -> Visitor:
-        options = {"viewport": {"width": 1440, "height": 900}} | options
+        options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": scheme} | options
         context = browser.new_context(base_url=base_url, reduced_motion="reduce", **options)
         context.set_default_timeout(EXPECT_MS)
         contexts.append(context)

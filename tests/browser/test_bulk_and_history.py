@@ -14,6 +14,7 @@ from refinement.models import RunSample, SavedView
 from refinement.services.bulk_acts import perform
 from refinement.services.decisions import record_decision
 from refinement.services.dispatch import delivered_to
+from tests.browser.visitor import Visitor, light_and_dark
 from tests.review_room import Room, make_room
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
     from pytest_django.live_server_helper import LiveServer
-
-    from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -61,19 +60,25 @@ def downloaded(page: Page, name: str) -> Path:
     return Path(download.value.path())
 
 
+@light_and_dark
 @pytest.mark.usefixtures("at_once")
-def test_a_whole_list_is_counted_shown_dropped_and_taken_back(me: Visitor, room: Room) -> None:
+def test_by_keyboard_a_whole_list_is_counted_shown_dropped_and_taken_back(
+    me: Visitor, room: Room
+) -> None:
     me.open_review(room.run.pk, "?order=margin")
     me.press("w")
-    me.page.get_by_role("link", name="Act on all of this list").click()
+    me.enter_on(me.page.get_by_role("link", name="Act on all of this list"))
     expect(me.page.locator(".bulk__count")).to_have_text("4 pairs")
     expect(me.page.locator(".bulk__sample li")).to_have_count(4)
-    me.page.get_by_role("radio", name="Drop").check()
-    me.page.get_by_role("button", name="Do it to 4 pairs").click()
+    me.tab_to(me.page.get_by_role("radio").first)
+    drop = me.page.get_by_role("radio", name="Drop")
+    while not drop.is_checked():
+        me.page.keyboard.press("ArrowDown")
+    me.enter_on(me.page.get_by_role("button", name="Do it to 4 pairs"))
     acts = me.page.locator(".history__acts tbody tr")
     expect(acts).to_contain_text("4 of 4")
     assert counting(room) == ["original", "drop", "drop", "drop", "drop", "drop"]
-    me.page.get_by_role("button", name="Undo all of it").click()
+    me.enter_on(me.page.get_by_role("button", name="Undo all of it"))
     expect(acts).to_contain_text("4 taken back")
     assert counting(room) == ["original", "drop", "", "", "", ""]
 

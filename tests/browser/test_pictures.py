@@ -14,6 +14,7 @@ from refinement.selectors.run_columns import forget_tables, run_table
 from refinement.selectors.slices import forget_fields
 from refinement.selectors.what_if import what_if
 from refinement.services.decisions import record_decision
+from tests.browser.visitor import Visitor, light_and_dark
 from tests.pipeline.processes import POOLS, celery
 from tests.review_room import Room, make_room
 from tests.scored_run import fill, make_stray
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator
     from pytest_django.live_server_helper import LiveServer
-
-    from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 STRICT = PolicySpec(max_r_ifd=0.7)
@@ -99,15 +98,30 @@ def test_a_drag_over_a_picture_opens_those_pairs(me: Visitor, picture: str) -> N
     expect(me.page.locator(".narrow__chips")).to_be_visible()
 
 
-def test_a_what_if_answers_and_shows_those_as_a_list_to_review(me: Visitor, room: Room) -> None:
+@light_and_dark
+def test_by_keyboard_a_bar_of_a_picture_opens_its_pairs(me: Visitor) -> None:
+    figure = me.page.locator("[data-ranges=ifd]")
+    me.enter_on(figure.locator("summary"))
+    row = figure.locator("tbody tr").filter(has=me.page.locator("a")).nth(1)
+    me.enter_on(row.get_by_role("link"))
+    expect(me.page.locator(".narrow__chips")).to_be_visible()
+    assert "ifd_min=" in me.page.url
+
+
+@light_and_dark
+def test_by_keyboard_a_what_if_answers_and_shows_those_as_a_list_to_review(
+    me: Visitor, room: Room
+) -> None:
     promised = what_if(room.run, run_table(room.run), STRICT)
     turned = promised.flips + promised.rewritten
     slider = me.page.get_by_label("r-IFD below").last
-    me.page.get_by_label("r-IFD below").first.fill("0.7")
+    me.tab_to(me.page.get_by_label("r-IFD below").first)
+    me.page.keyboard.press("Control+a")
+    me.page.keyboard.type("0.7")
     facts = me.page.locator(".what-if__facts")
     expect(facts).to_contain_text(f"verdicts turn{promised.flips} ")
     expect(slider).to_have_value("0.7")
-    me.page.get_by_role("link", name="Show me those").click()
+    me.enter_on(me.page.get_by_role("link", name="Show me those"))
     expect(me.page.locator(".queue__list .line")).to_have_count(min(turned, 29))
     expect(me.page.locator(".narrow__chips")).to_contain_text("would turn under “The paper's")
     me.press("j")

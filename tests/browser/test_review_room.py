@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from refinement.models import Decision, RunSample
 from refinement.services.decisions import record_decision
+from tests.browser.visitor import Visitor, light_and_dark
 from tests.review_room import PASSWORD, TIPS, TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Route
     from pytest_django.live_server_helper import LiveServer
 
-    from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -89,6 +89,7 @@ def test_every_decision_by_key_and_by_mouse(room: Room, arrive: Callable[..., Vi
     )
 
 
+@light_and_dark
 def test_an_edit_by_keyboard_alone(room: Room, arrive: Callable[..., Visitor]) -> None:
     me = arrive()
     me.press("e")
@@ -265,6 +266,7 @@ def test_a_held_key_and_a_double_tap_decide_once(
     assert [pair.decisions.count() for pair in room.pairs] == [1, 1, 1, 0]
 
 
+@light_and_dark
 def test_going_through_the_queue_versions_and_layouts(
     room: Room, arrive: Callable[..., Visitor]
 ) -> None:
@@ -288,12 +290,15 @@ def test_going_through_the_queue_versions_and_layouts(
     assert said(room.pairs[0]) == ("candidate", "instruction")
     me.page.go_back()
     me.sees_pair(1)
-    me.page.get_by_label("Which pairs").select_option("decided")
+    me.press("/")
+    me.page.keyboard.type("Decided")
     me.sees_pair(1)
     expect(me.page.locator(".queue__list .line")).to_have_count(1)
-    me.page.get_by_label("Which pairs").select_option("all")
+    me.press("/")
+    me.page.keyboard.type("All")
     expect(me.page.locator(".queue__list .line")).to_have_count(4)
-    me.page.get_by_label("In which order").select_option("margin")
+    me.tab_to(me.page.get_by_label("In which order"))
+    me.page.keyboard.type("Closest")
     me.page.wait_for_url("**order=margin**")
     numbers = me.page.locator(".line__number").all_inner_texts()
     assert numbers == ["1", "4", "3", "2"]
@@ -469,11 +474,9 @@ def test_a_small_screen_has_the_bar_at_the_thumb(
     expect(me.shown.locator(".queue__list")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_viewer_can_read_all_of_it(
-    room: Room, arrive: Callable[..., Visitor], scheme: str
-) -> None:
-    me = arrive(room.viewer.username, color_scheme=scheme)
+@light_and_dark
+def test_a_viewer_can_read_all_of_it(room: Room, arrive: Callable[..., Visitor]) -> None:
+    me = arrive(room.viewer.username)
     me.sees_pair(1)
     expect(me.page.locator(".decide")).to_contain_text("role of reviewer")
     me.press("d")

@@ -11,6 +11,7 @@ from refinement.method.token_archive import pack
 from refinement.method.token_losses import ResponseTokens, TokenLoss
 from refinement.models import Score, TokenWish
 from refinement.services.token_wishes import keep_tokens, refuse_tokens
+from tests.browser.visitor import Visitor, light_and_dark
 from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_django.live_server_helper import LiveServer
 
-    from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -49,10 +49,11 @@ def look(me: Visitor, room: Room) -> None:
     me.page.goto(f"/runs/{room.run.pk}/review/{room.pairs[0].pk}?view=tokens")
 
 
+@light_and_dark
 def test_the_figures_of_tokens_by_arrow_keys(me: Visitor, room: Room) -> None:
     Score.objects.update(token_losses=PACKED)
     look(me, room)
-    me.page.locator("[data-tokens] .tok").first.focus()
+    me.tab_to(me.page.locator("[data-tokens] .tok").first)
     figures = me.page.locator("[data-token-figures]")
     expect(figures).to_contain_text("alone 3.00 · given the instruction 0.00 · lowered by 3.00")
     me.page.keyboard.press("ArrowRight")

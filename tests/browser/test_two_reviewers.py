@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from refinement.models import Decision, RunSample
 from refinement.services.review_plans import set_plan
+from tests.browser.visitor import Visitor, light_and_dark
 from tests.review_room import TIPS_INSTRUCTION, TIPS_RESPONSE, Room, make_room
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_django.live_server_helper import LiveServer
 
     from refinement.models import User
-    from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -71,6 +71,7 @@ def test_two_reviewers_never_get_one_pair_and_see_each_other(
     assert decision.user == room.owner
 
 
+@light_and_dark
 def test_two_blind_opinions_by_key_become_a_dispute_that_the_owner_settles(
     room: Room, arrive: Callable[[User], Visitor]
 ) -> None:

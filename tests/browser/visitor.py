@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from refinement.models import User
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
 EXPECT_MS = 15_000  # how long a page may take to look as expected
+MOST_TABS = 150  # from one end of a page to the other
+
+light_and_dark = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
 class Visitor:
@@ -38,6 +42,19 @@ class Visitor:
         cookie = client_of(User.objects.get(username=username)).cookies["sessionid"].value
         cookies = [{"name": "sessionid", "value": cookie, "url": self.base_url}]
         self.page.context.add_cookies(cookies)  # type: ignore[arg-type]
+
+    def tab_to(self, target: Locator) -> None:
+        """Go there as who has no mouse does, and see where it is."""
+        for _ in range(MOST_TABS):
+            if target.evaluate("one => one === document.activeElement"):
+                assert target.evaluate("one => one.matches(':focus-visible')")
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"no Tab leads to {target}")
+
+    def enter_on(self, target: Locator) -> None:
+        self.tab_to(target)
+        self.page.keyboard.press("Enter")
 
     # -- The review room ----------------------------------------------------------------------
     def open_review(self, run_id: int, query: str = "") -> None:
