@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import browser, visit
+from tests.browser.conftest import browser, scheme, visit
 from tests.conftest import database_address
 from tests.kept_rows import rows_kept
 from tests.whole.product import KEY, KEY_VARIABLE, Product
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_django.plugin import DjangoDbBlocker
 
-__all__ = ["browser", "visit"]
+__all__ = ["browser", "scheme", "visit"]
 
 
 @pytest.fixture(scope="package")
