@@ -70,7 +70,7 @@ def catch_up(request: Request, state: RoomState, run: Any, toast: Toast) -> Http
     context |= {"others": others, "happened": Happened(toasts=(toast,))}
     response = render(request, "review/_caught_up.html", context)
     response[HEADER] = str(pair.pk)
-    response["HX-Reswap"] = "none settle:0ms"
+    response["HX-Reswap"] = "none"
     response["HX-Push-Url"] = state.pair_url(run.pk, pair.pk)
     return response
 

@@ -31,6 +31,15 @@ SEEDS = "".join(
     + "\n"
     for n in range(40_000)
 )
+# As soon as the form is there anew, and not a moment later: what was drawn takes part at once.
+CHOOSE_AT_ONCE = """() => new MutationObserver((_, watch) => {
+  const format = document.querySelector("#format");
+  if (document.querySelector("[name=was]").value !== "alpaca") return;
+  watch.disconnect();
+  document.body.dataset.chosen = "fields";
+  format.value = "fields";
+  format.dispatchEvent(new Event("change", { bubbles: true }));
+}).observe(document.querySelector("main"), { subtree: true, childList: true })"""
 
 
 @pytest.fixture
@@ -89,6 +98,10 @@ def test_an_upload_goes_on_where_it_stopped_and_is_mapped(me: Visitor, tmp_path:
     page.get_by_label("Format").select_option("alpaca")
     expect(page.locator("#preview")).to_contain_text("Refused: the field 'instruction' is missing.")
     page.get_by_label("Format").select_option("fields")
+    expect(page.locator("[name=was]")).to_have_value("fields")
+    page.evaluate(CHOOSE_AT_ONCE)
+    page.get_by_label("Format").select_option("alpaca")
+    expect(page.locator("body")).to_have_attribute("data-chosen", "fields")
     expect(page.locator("[name=was]")).to_have_value("fields")
     page.get_by_label("Instruction", exact=True).fill("task")
     page.get_by_label("Output", exact=True).fill("cases[0].good")
