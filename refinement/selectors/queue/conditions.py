@@ -71,7 +71,7 @@ def conditions(run: Run, queue: QueueFilter) -> list[Condition]:
         found.append(_text(run, queue.text))
     if queue.turned:
         turned = Turned(run, queue.turned, against=queue.against)
-        found.append(_few_or_many(turned.ids.tolist(), turned.finds(), turned.fits))
+        found.append(_few_or_many(turned.ids.tolist(), turned.fits))
     return found
 
 
@@ -80,12 +80,12 @@ def _text(run: Run, search: str) -> Condition:
     fits = partial(pairs_with_words, search)
     if ids is None:
         return Condition(finds=ids_with_words(run, search), fits=fits, few=False)
-    return _few_or_many(ids, by_ids(ids), fits)
+    return _few_or_many(ids, fits)
 
 
-def _few_or_many(ids: list[int], finds: Q, fits: Callable[[Sequence[int]], set[int]]) -> Condition:
+def _few_or_many(ids: list[int], fits: Callable[[Sequence[int]], set[int]]) -> Condition:
     few = len(ids) <= FEW
-    return Condition(finds=finds, fits=fits, few=few, ids=ids if few else None)
+    return Condition(finds=by_ids(ids), fits=fits, few=few, ids=ids if few else None)
 
 
 def _verdict(word: str) -> Condition:

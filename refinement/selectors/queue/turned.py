@@ -10,14 +10,11 @@ import numpy as np
 from refinement.method.errors import PolicyError
 from refinement.method.policies import get_policy
 from refinement.method.specs import PolicySpec
-from refinement.selectors.ids import by_ids
 from refinement.selectors.run_columns import run_table
 from refinement.selectors.what_if import flipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from django.db.models import Q
 
     from refinement.models import Run
 
@@ -68,12 +65,6 @@ class Turned:
         if spec is not None:
             self.ids = flipped(run, run_table(run), spec, against=against)
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     def fits(self, asked: Sequence[int]) -> set[int]:
         found: list[int] = np.intersect1d(self.ids, np.array(asked, dtype=np.int64)).tolist()
         return set(found)
-
-    def finds(self) -> Q:
-        return by_ids(self.ids.tolist())
